@@ -1,0 +1,38 @@
+"""pgcourse: a course on policy gradients whose every equation is held against an exactly known objective."""
+
+import importlib
+
+from gymnasium.envs.registration import register
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "estimators",
+    "exact",
+    "finite_differences",
+    "mdp",
+    "plots",
+    "policies",
+    "reinforce",
+    "rollouts",
+    "trajectories",
+    "widgets",
+)
+
+for _id, _mdp in (("TwoArmed-v0", "two_armed"), ("Corridor-v0", "corridor"), ("SlipperyGrid-v0", "slippery_grid")):
+    register(
+        f"pgcourse/{_id}",
+        entry_point="pgcourse.mdp:MDPEnv",
+        vector_entry_point="pgcourse.mdp:MDPVectorEnv",
+        kwargs={"mdp": _mdp},
+    )
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_SUBMODULES])
