@@ -1,0 +1,82 @@
+# make lab    opens the lessons in JupyterLab          make notebooks  executes all lessons again, in place
+# make test   installs everything and runs all tests   make bench      measures us beside our peers
+#
+# PYTHON=python3.12 picks the Python for .venv, PORT=9000 the port of JupyterLab, ARGS="…" goes to the command run.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8888
+ARGS ?=
+TORCH = torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+SYSTEM_PACKAGES = chromium
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+STAMPS = $(VENV)/stamps
+# What stored outputs depend on besides the pinned versions.
+DETERMINISTIC = PYTHONHASHSEED=0 OMP_NUM_THREADS=1 COLUMNS=80 SDL_VIDEODRIVER=dummy MPLBACKEND=
+
+.PHONY: help install lab test notebooks bench system-packages clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+
+install: $(STAMPS)/everything system-packages
+
+lab: $(STAMPS)/lab
+	@echo "Opening the lessons at http://localhost:$(PORT) (stop with Ctrl-C)"
+	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/01_log_gradient_trick.ipynb \
+	  --port=$(PORT) $$([ "$$(id -u)" = 0 ] && echo --allow-root) $(ARGS)
+
+test: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env tests notebooks $(ARGS)
+
+notebooks: $(STAMPS)/lab
+	$(DETERMINISTIC) $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+	  --ExecutePreprocessor.timeout=120 $(or $(ARGS),notebooks/*.ipynb)
+
+bench: $(STAMPS)/everything
+	@$(PIP) '.[bench]'
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"$(PYTHON) is Python {sys.version.split()[0]}, \
+	expected 3.11 or newer: try make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No venv module: on Debian or Ubuntu, apt install python3-venv"; exit 1; }
+
+# torch goes first and alone: left to itself, pip takes a Linux build of it with gigabytes of CUDA.
+$(STAMPS)/torch: constraints.txt | $(BIN)/python
+	@mkdir -p $(STAMPS)
+	@echo "Installing $(TORCH) (CPU)"
+	@if [ "$$(uname -s)" = Linux ] && $(BIN)/python -c \
+	  'import urllib.request; urllib.request.urlopen("$(TORCH_INDEX)/torch/", timeout=3)' 2>/dev/null; \
+	then $(PIP) '$(TORCH)' --index-url $(TORCH_INDEX); else $(PIP) '$(TORCH)'; fi
+	@touch $@
+
+$(STAMPS)/lab: $(STAMPS)/torch pyproject.toml constraints.txt
+	@echo "Installing pgcourse and JupyterLab"
+	@$(PIP) --editable '.[lab]'
+	@touch $@
+
+$(STAMPS)/everything: $(STAMPS)/lab
+	@echo "Installing what the tests and the grading need"
+	@$(PIP) --editable '.[lab,grade,test]'
+	@touch $@
+
+system-packages:
+	@missing=""; for program in $(SYSTEM_PACKAGES); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo="sudo -n"; else sudo=none; fi; \
+	if [ "$$sudo" = none ] || ! command -v apt-get >/dev/null; \
+	then echo "The tests need these programs, please install them:$$missing"; exit 1; fi; \
+	echo "Installing system packages:$$missing"; \
+	{ $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; } >/dev/null
