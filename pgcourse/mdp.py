@@ -78,11 +78,16 @@ class TabularMDP:
         return (stays & (self.r == 0)).all(1)
 
 
-def two_armed():
-    """One decision and no time: arm 0 pays 1, arm 1 pays 2. States: 0 the choice, 1 the end."""
-    P = np.zeros((2, 2, 2))
+def bandit(rewards):
+    """One decision and no time: arm a pays rewards[a]. States: 0 the choice, 1 the end."""
+    P = np.zeros((2, len(rewards), 2))
     P[:, :, 1] = 1
-    return TabularMDP(P, [[1, 2], [0, 0]], [1, 0], horizon=1)
+    return TabularMDP(P, [rewards, np.zeros(len(rewards))], [1, 0], horizon=1)
+
+
+def two_armed():
+    """The smallest choice there is: arm 0 pays 1, arm 1 pays 2."""
+    return bandit([1.0, 2.0])
 
 
 def corridor(length=4, horizon=8):

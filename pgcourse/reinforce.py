@@ -31,9 +31,10 @@ class Record:
 def reinforce(envs, policy, weights, optimizer, num_trajectories, rng):
     """Improves `policy` in place, one batch at a time, and yields a Record for each, without end.
 
-    weights: a function of (rewards, mask), both (N, T), that gives what multiplies the scores, (N, T) (see
-    `estimators`). optimizer: a torch optimiser over the policy's parameters. rng: a NumPy Generator, the only source of
-    chance. A batch whose weights are all zero has nothing to say: it is recorded, and no step is taken.
+    weights: a function of (rewards, mask), both (N, T), that gives what multiplies the scores (see `estimators`).
+    optimizer: a torch optimiser over the policy's parameters. rng: a NumPy Generator, the only source of chance.
+    A record comes before the step that its batch leads to: stop at one, and `policy` is still the policy it measured.
+    A batch whose weights are all zero has nothing to say, and no step is taken.
     """
     steps = 0
     for iteration in count():
@@ -80,7 +81,7 @@ def _table(observation_space, action_space, rng):
 
 PRESETS = {
     "CartPole-v1": Preset(
-        partial(_mlp, hidden=(16,)), until=475, learning_rate=0.06, discount=0.995, num_envs=50, num_trajectories=50
+        partial(_mlp, hidden=(24,)), until=475, learning_rate=0.05, discount=0.995, num_envs=50, num_trajectories=50
     ),
     "Acrobot-v1": Preset(partial(_mlp, hidden=(32,)), until=-100, learning_rate=0.02, discount=0.99),
     "pgcourse/Corridor-v0": Preset(_table, until=5.9, learning_rate=0.2),

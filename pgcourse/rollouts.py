@@ -5,6 +5,8 @@ side and keeps the first N episodes to finish has mostly short ones: the estimat
 applied.
 """
 
+import os
+
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -132,6 +134,7 @@ def _assemble(steps, quota, resets_next_step):
 def frames(env_id, policy, rng, max_frames=500):
     """Pictures of one episode, (F, height, width, 3) of uint8, for `plots.animation`."""
     make(env_id).close()  # the clear error for an unknown id
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # before pygame loads: nothing here needs a display
     env = gymnasium.make(env_id, render_mode="rgb_array")
     observation, _ = env.reset(seed=int(rng.integers(2**31)))
     pictures, over = [env.render()], False
