@@ -1,7 +1,7 @@
 """Estimators of ∇J from sampled trajectories: one gradient row for each trajectory, and what multiplies the scores in
 it.
 
-All of them have one form, Eq. (6.3),
+All of them have one form, Eq. (3.4),
 
     ĝ = (1/N) Σ_i Σ_t ∇log π_θ(a_t | s_t) w_it,
 
@@ -228,7 +228,7 @@ def gradients(policy, trajectories, weights):
 
 
 def _table_gradients(policy, trajectories, weights):
-    """The same in closed form, Eq. (1.7): the score of a softmax is e_a − π(· | s), in row s of the table."""
+    """The same in closed form, Eq. (1.5): the score of a softmax is e_a − π(· | s), in row s of the table."""
     mask = torch.as_tensor(trajectories.mask)
     num_states, num_actions = policy.theta.shape
     rows, steps = mask.nonzero(as_tuple=True)

@@ -52,7 +52,7 @@ def _mlp(sizes, rng, output_scale):
 
 
 class SoftmaxPolicy(nn.Module):
-    """What the policies for discrete actions share: π_θ(a | s) = softmax of `logits(s)`, Eq. (1.6).
+    """What the policies for discrete actions share: π_θ(a | s) = softmax of `logits(s)`, Eq. (1.2).
 
     A subclass gives `logits(observations)` → tensor (N, A), and `numpy_logits` where it has a faster way.
     """
