@@ -33,7 +33,7 @@ lab: $(STAMPS)/lab
 test: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env tests notebooks $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)
 
 notebooks: $(STAMPS)/lab
 	$(DETERMINISTIC) $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
