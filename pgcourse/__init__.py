@@ -6,13 +6,18 @@ from gymnasium.envs.registration import register
 
 __version__ = "0.1.0"
 
+_EXPORTS = ("check", "CheckFailed", "progress")
 _SUBMODULES = (
+    "checking",
     "estimators",
     "exact",
+    "exercises",
     "finite_differences",
+    "judging",
     "mdp",
     "plots",
     "policies",
+    "probes",
     "reinforce",
     "rollouts",
     "trajectories",
@@ -31,8 +36,10 @@ for _id, _mdp in (("TwoArmed-v0", "two_armed"), ("Corridor-v0", "corridor"), ("S
 def __getattr__(name):
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(f"{__name__}.checking"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted([*globals(), *_EXPORTS, *_SUBMODULES])

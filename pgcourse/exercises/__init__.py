@@ -1,0 +1,86 @@
+"""The exercises: what an answer is tried on, what it should give, and which mistakes learners make.
+
+A lesson's exercises are in `lesson_N.py`, as its list EXERCISES; a file of that name is found by itself. An exercise
+is judged by its oracle, a slow and obvious specification that imports neither `estimators` nor `reinforce`. Its
+misconceptions are code: an answer is diagnosed by running them.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+LESSONS = (
+    "Start here",
+    "The log-gradient trick",
+    "Trajectories and the objective",
+    "Sampled gradients",
+    "REINFORCE",
+    "What a gradient step does",
+    "Causality",
+    "Baselines",
+    "Off-policy",
+    "Other policies",
+    "Making it work",
+)
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A mistake that learners make.
+
+    name   a few words for it
+    hint   one or two warm sentences that point at it and do not give the answer
+    wrong  code that makes it, called as the answer is
+    """
+
+    name: str
+    hint: str
+    wrong: Callable
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    name            of the function to write
+    lesson, points, minutes, difficulty (1 to 3)
+    signature       with the shapes, and what comes back
+    cases           seed → list of inputs, each a dictionary from `cases.case`; small fixed ones first
+    oracle          the specification: arguments → array, or a dictionary where the probe has names for what it returns
+    misconceptions  each recognisable on the cases, and distinguishable from the others
+    accepts         right answers in different styles
+    references      package functions that are the answer, as "module.function": calling one is noticed
+    probe           how the answer is called, a key of `probes.KINDS`
+    roundings       how many roundings of the largest number in sight a right answer may gather (see `judging`)
+    time_limit      seconds for all cases together
+    """
+
+    name: str
+    lesson: int
+    points: int
+    minutes: int
+    difficulty: int
+    signature: str
+    cases: Callable
+    oracle: Callable
+    misconceptions: tuple[Misconception, ...]
+    accepts: tuple[Callable, ...]
+    references: tuple[str, ...] = ()
+    probe: str = "function"
+    roundings: float = 256
+    time_limit: float = 10
+
+
+@cache
+def _all():
+    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("lesson_")]
+    lessons = [importlib.import_module(f"{__name__}.{name}") for name in sorted(names, key=lambda name: int(name[7:]))]
+    return {exercise.name: exercise for lesson in lessons for exercise in lesson.EXERCISES}
+
+
+def __getattr__(name):
+    if name == "EXERCISES":
+        return _all()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,261 @@
+"""Whether an answer is right, and if not, which mistake it looks like: pure functions, in the notebook and the grader.
+
+Nothing here calls an answer. Somebody hands in `call(inputs)`, which returns named arrays or a `probes.Problem`; the
+misconceptions, which are ours, are run right here. `python -m pgcourse.judging [NAME …]` prints what is recognised.
+
+When numbers are equal. A right answer differs from the oracle by roundings, each of at most ε times the quantity
+rounded, and no honest intermediate quantity is much larger than the largest number in sight (inputs, padding too, and
+result). Its error is therefore within `roundings` · ε · that number, where `roundings` = 256 is what sums of some
+hundred terms may gather. ε is that of the answer's own type: a float64 array that holds only float32 numbers came from
+float32, since numbers computed in float64 have 29 more random bits.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcourse import probes
+from pgcourse.exercises import Exercise, Misconception
+from pgcourse.probes import Problem
+
+PRECISE, SINGLE = (float(np.finfo(kind).eps) for kind in (np.float64, np.float32))
+SINGLE_HINT = (
+    "It agrees to about seven digits and no further. Something in it works in float32 (torch.Tensor and .float() do) "
+    "or approximates: keep float64 from the inputs to the result."
+)
+ALSO_SIGN = "Besides, the sign is turned round."
+SIGN_HINT = "In every case this is the expected result with the opposite sign."
+SCALE_HINT = (
+    "In every case this is the expected result times some number: the terms look right, what they are multiplied with "
+    "or divided by does not."
+)
+ONE_NUMBER_HINT = "One number came out where an array is expected: some sum or mean runs over an axis too many."
+EXTRA_AXIS_HINT = "There is an axis too many: a sum or a mean is missing, or a keepdims or [:, None] is left over."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an answer.
+
+    status         "passed", "not attempted", "wrong", or the kind of Problem it had
+    sentence       what is wrong, with the exercise's name
+    rows           the smallest failing case as (what, name, value): its inputs, what it got, what was expected
+    place          which case that is, and of how many
+    misconception  the one that gives the same on every case, if there is exactly one
+    hint           that one's, or what all failing cases have in common (sign, scale, axes, precision), or ""
+    """
+
+    exercise: Exercise
+    status: str
+    sentence: str
+    rows: tuple = ()
+    place: str = ""
+    misconception: Misconception | None = None
+    hint: str = ""
+
+
+def judge(exercise, call, seed=0):
+    """The Verdict on `call(inputs)` → named arrays or a Problem, over the cases of that seed."""
+    cases = exercise.cases(seed)
+    outcomes, failures = [], []
+    for number, inputs in enumerate(cases, 1):
+        outcome = call(inputs)
+        kind = outcome.kind if isinstance(outcome, Problem) else "wrong"
+        if kind == "not attempted" and number == 1:
+            return Verdict(exercise, kind, f"{exercise.name}: not attempted yet")
+        kind = "raised" if kind == "not attempted" else kind
+        outcomes.append(outcome)
+        wrong = disagreement(expected(exercise, inputs), outcome, inputs, exercise.roundings)
+        if wrong:
+            size = sum(np.size(value) for value in inputs.values())
+            failures.append((size, number, kind, f"{exercise.name} {wrong}"))
+        if kind in ("timed out", "reference", "not a function"):
+            failures = failures[-1:]
+            break
+    if not failures:
+        return Verdict(exercise, "passed", f"{exercise.name}: right in all {len(cases)} cases")
+    _, number, kind, sentence = min(failures)
+    rows = () if kind in ("reference", "not a function") else _rows(exercise, cases[number - 1], outcomes[number - 1])
+    misconception, hint = _diagnose(exercise, cases, outcomes)
+    return Verdict(exercise, kind, sentence, rows, f"case {number} of {len(cases)}", misconception, hint)
+
+
+def run(answer, inputs, kind, time_limit=None):
+    """What `probes.probe` returns, or the Problem that it raises."""
+    try:
+        return probes.probe(answer, inputs, kind, time_limit)
+    except Problem as problem:
+        return problem
+
+
+def expected(exercise, inputs):
+    """The oracle's named arrays."""
+    result = exercise.oracle(*probes.arguments(inputs))
+    named = result if isinstance(result, dict) else {"result": result}
+    return {name: probes.as_array(value) for name, value in named.items()}
+
+
+def epsilon(array):
+    """The relative size of a rounding in the type in which these numbers were computed."""
+    with np.errstate(over="ignore"):
+        is_single = array.dtype.kind == "f" and np.array_equal(array, array.astype(np.float32), equal_nan=True)
+    return SINGLE if is_single else PRECISE
+
+
+def tolerance(eps, roundings, arrays):
+    """roundings · ε · the largest finite number in the arrays; see the module's docstring."""
+    values = np.concatenate([np.ravel(array).astype(np.float64) for array in arrays])
+    return roundings * eps * float(np.abs(values[np.isfinite(values)]).max(initial=0))
+
+
+def disagreement(wanted, outcome, inputs, roundings, eps=None):
+    """What is wrong with an outcome, as the rest of a sentence that begins with the exercise's name; "" if nothing is.
+
+    wanted: the oracle's named arrays. eps: of the answer's own type unless given.
+    """
+    if isinstance(outcome, Problem):
+        return outcome.message
+    for name, want in wanted.items():
+        got, verb = outcome[name], "returned" if name == "result" else f"gave {name} as"
+        if got.shape != want.shape:
+            return f"{verb} {_shape(got)}, expected {_shape(want)}"
+        if got.dtype == bool and want.dtype != bool:
+            return f"{verb} True and False, expected numbers"
+        bad = ~_close(got, want, tolerance(eps or epsilon(got), roundings, [want, *inputs.values()]))
+        if bad.any():
+            index = tuple(np.argwhere(bad)[0])
+            place = f" at [{', '.join(map(str, index))}]" if index else ""
+            short = [f"{value:.6g}" if want.dtype != bool else str(value) for value in (got[index], want[index])]
+            if short[0] == short[1]:
+                short = [f"{value:.17g}" for value in (got[index], want[index])]
+            return f"{verb} {short[0]}{place}, expected {short[1]}"
+    return ""
+
+
+def _close(got, want, within):
+    with np.errstate(invalid="ignore"):
+        return np.abs(got.astype(np.float64) - want.astype(np.float64)) <= within
+
+
+def _shape(array):
+    return f"an array of shape {array.shape}" if array.ndim else "a single number, shape ()"
+
+
+def _diagnose(exercise, cases, outcomes):
+    """The one misconception that gives the same on every case, or None; and what can be said.
+
+    Two outcomes are the same to single precision: somebody's 1e-8 in a denominator does not hide the mistake. Where
+    none is the same, one that gives the same with the opposite sign is as good; then what all cases have in common.
+    """
+    if len(outcomes) < len(cases):
+        return None, ""
+    same = _lookalikes(exercise, cases, outcomes, 1)
+    if same:
+        return (same[0], same[0].hint) if len(same) == 1 else (None, "")
+    wanted = [expected(exercise, inputs) for inputs in cases]
+    triples = list(zip(wanted, outcomes, cases, strict=True))
+    if not any(disagreement(*triple, exercise.roundings, SINGLE) for triple in triples):
+        return None, SINGLE_HINT
+    opposite = _lookalikes(exercise, cases, outcomes, -1)
+    if len(opposite) == 1:
+        return opposite[0], f"{opposite[0].hint} {ALSO_SIGN}"
+    return None, _in_common(exercise, triples)
+
+
+def _lookalikes(exercise, cases, outcomes, sign):
+    """The misconceptions whose outcome, times the sign, is this one in every case."""
+    return [
+        m
+        for m in exercise.misconceptions
+        if all(
+            _alike(outcome, run(m.wrong, inputs, exercise.probe), inputs, exercise, sign)
+            for outcome, inputs in zip(outcomes, cases, strict=True)
+        )
+    ]
+
+
+def _alike(outcome, other, inputs, exercise, sign):
+    if isinstance(outcome, Problem) or isinstance(other, Problem):
+        return isinstance(outcome, Problem) and isinstance(other, Problem) and outcome.key == other.key and sign == 1
+    for name, got in outcome.items():
+        want = sign * other[name] if sign == -1 and other[name].dtype != bool else other[name]
+        if got.shape != want.shape:
+            return False
+        close = _close(got, want, tolerance(SINGLE, exercise.roundings, [want, *inputs.values()]))
+        if not (close | (got == want) | ((got != got) & (want != want))).all():
+            return False
+    return True
+
+
+def _in_common(exercise, triples):
+    """A sentence about how an answer that is no known mistake differs from the truth in *every* case, or ""."""
+    if any(isinstance(outcome, Problem) or len(outcome) > 1 for _, outcome, _ in triples):
+        return ""
+    pairs = [(*outcome.values(), *want.values()) for want, outcome, _ in triples]
+    if all(got.ndim == 0 < want.ndim for got, want in pairs):
+        return ONE_NUMBER_HINT
+    if all(got.ndim > want.ndim for got, want in pairs):
+        return EXTRA_AXIS_HINT
+    factors = [_factor(got, want, inputs, exercise) for (got, want), (_, _, inputs) in zip(pairs, triples, strict=True)]
+    telling = [factor for factor, (_, want) in zip(factors, pairs, strict=True) if want.any()]
+    if None in factors or len(telling) < 3:
+        return ""
+    if np.allclose(telling, -1):
+        return SIGN_HINT
+    several = sum(np.count_nonzero(want) > 1 for _, want in pairs)
+    return SCALE_HINT if several > 2 or np.allclose(telling, telling[0]) else ""
+
+
+def _factor(got, want, inputs, exercise):
+    """c where got = c · want to single precision and c is not 0, otherwise None; 1 where both are zero."""
+    if got.shape != want.shape or want.dtype == bool or not np.isfinite(got).all():
+        return None
+    norm = float((want * want).sum())
+    factor = float((got * want).sum()) / norm if norm else 1.0
+    within = tolerance(SINGLE, exercise.roundings, [want, got, *inputs.values()])
+    return factor if abs(factor) > SINGLE and _close(got, factor * want, within).all() else None
+
+
+def _rows(exercise, inputs, outcome):
+    wanted = expected(exercise, inputs)
+    rows = [("input", name, _show(value)) for name, value in inputs.items()]
+    got = {} if isinstance(outcome, Problem) else outcome
+    rows += [("got", name, _show(value)) for name, value in got.items()]
+    rows += [("expected", name, _show(value)) for name, value in wanted.items()]
+    for name, value in got.items():
+        within = tolerance(epsilon(value), exercise.roundings, [wanted[name], *inputs.values()])
+        rows.append(("tolerance", name, f"{within:.1g}"))
+    return tuple((what, "" if name == "result" else name, text) for what, name, text in rows)
+
+
+def _show(value):
+    value = np.asarray(value)
+    if value.dtype.kind == "f":
+        value = value + 0.0  # turns -0.0 into 0.0
+    return (
+        f"{value:.6g}"
+        if value.dtype.kind == "f" and not value.ndim
+        else np.array2string(value, precision=4, max_line_width=72, threshold=60)
+    )
+
+
+def matrix(exercises, seed=0):
+    """Text: for each exercise the misconceptions that fail with their own hint, and the alternatives that pass."""
+    lines = [f"{'exercise':32}{'misconceptions':>16}{'alternatives':>14}"]
+    for exercise in exercises:
+        own = [m for m in exercise.misconceptions if _verdict(exercise, m.wrong, seed).misconception is m]
+        passed = [a for a in exercise.accepts if _verdict(exercise, a, seed).status == "passed"]
+        killed = f"{len(own)}/{len(exercise.misconceptions)}"
+        lines.append(f"{exercise.name:32}{killed:>16}{f'{len(passed)}/{len(exercise.accepts)}':>14}")
+    return "\n".join(lines)
+
+
+def _verdict(exercise, answer, seed):
+    return judge(exercise, lambda inputs: run(answer, inputs, exercise.probe), seed)
+
+
+if __name__ == "__main__":
+    from pgcourse.exercises import EXERCISES  # here, because naming it loads every lesson
+
+    print(matrix([EXERCISES[name] for name in sys.argv[1:] or EXERCISES]))

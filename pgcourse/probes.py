@@ -1,0 +1,385 @@
+"""How an answer is called: plain arrays in, named arrays out. No case and no oracle is in here.
+
+`probe` runs on the learner's side: in a notebook, or in the grader's jail, where whoever judges sits outside. What
+crosses is a dictionary of NumPy arrays (float64, int64, bool) and Python numbers one way, and a dictionary of arrays
+(float64, float32, int64, bool) or one `Problem` (three strings) the other way.
+"""
+
+import linecache
+import numbers
+import re
+import signal
+import sys
+import threading
+import time
+import warnings
+from contextlib import contextmanager, redirect_stderr
+
+import gymnasium
+import numpy as np
+
+from pgcourse.mdp import TabularMDP
+
+MAX_ENTRIES = 10**6  # of a result; no exercise asks for a thousandth of it
+MAX_TEXT = 300  # characters of somebody else's error message
+SHAPE_ERRORS = re.compile(
+    r"could not be broadcast|must match the (existing )?size|not aligned|mismatch in its core dimension"
+    r"|shapes cannot be multiplied|size mismatch|inconsistent tensor size"
+)
+
+
+class Problem(Exception):  # noqa: N818 (it is a report, which a jail sends as three strings)
+    """Why an answer gave nothing that could be judged: its kind, a sentence without a subject, and a key.
+
+    kind: "not attempted", "raised", "timed out", "mutated", "not numbers", "shape", "no graph", "not a function" or
+    "reference". Two answers failed in the same way if their keys are equal.
+    """
+
+    def __init__(self, kind, message, key=None):
+        super().__init__(kind, message, key)
+        self.kind, self.message, self.key = kind, message, key or kind
+
+
+class TimedOut(BaseException):
+    """Raised inside an answer whose time is over; no Exception, so that `except Exception` does not swallow it."""
+
+
+def probe(answer, inputs, kind="function", time_limit=None):
+    """Calls `answer` on copies of `inputs` in the way that `kind` says, and returns what it gave as named arrays.
+
+    inputs: name → array or number, in the order of the answer's arguments. kind: a key of KINDS. time_limit: seconds.
+    Raises Problem for whatever prevents a judgement; a real Ctrl-C goes through. Warnings are dropped and what the
+    answer writes to stderr goes to stdout.
+    """
+    if not callable(answer):
+        raise Problem("not a function", f"is a {_type(answer)}, expected the function itself, without calling it")
+    given = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
+    supervision = _Supervision(time_limit)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"), redirect_stderr(sys.stdout), supervision.on():
+            warnings.simplefilter("ignore")
+            outputs = KINDS[kind](answer, given)
+    except Problem as problem:
+        raise problem from None
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and supervision.interrupted:
+            raise
+        if not supervision.expired:
+            raise _raised(error) from None
+    if supervision.expired:
+        raise Problem("timed out", "took too long and was stopped: is there a loop that never ends?")
+    for name, value in inputs.items():
+        if isinstance(value, np.ndarray) and not _identical(given[name], value):
+            raise Problem("mutated", f"changed its input {name}: work on a copy of it", f"mutated {name}")
+    return outputs
+
+
+def arguments(inputs):
+    """Positional arguments from named inputs: "env.rewards" and "env.terminated" become one dictionary, env.
+
+    A dictionary of P, r, initial and horizon becomes a TabularMDP.
+    """
+    grouped = {}
+    for name, value in inputs.items():
+        head, _, field = name.partition(".")
+        if field:
+            grouped.setdefault(head, {})[field] = value
+        else:
+            grouped[name] = value
+    is_mdp = {name: isinstance(value, dict) and "P" in value for name, value in grouped.items()}
+    return [TabularMDP(**value) if is_mdp[name] else value for name, value in grouped.items()]
+
+
+# Ways to call an answer
+
+
+def _function(answer, given):
+    return {"result": as_array(answer(*arguments(given)))}
+
+
+def _surrogate_loss(answer, given):
+    import torch  # here, because most exercises do without
+
+    log_probs, total_rewards, mask = (torch.from_numpy(given[name]) for name in ("log_probs", "total_rewards", "mask"))
+    loss = answer(log_probs.requires_grad_(), total_rewards, mask)
+    if loss is None:
+        as_array(loss)
+    if not isinstance(loss, torch.Tensor):
+        raise Problem("no graph", f"returned a {_type(loss)}, expected a torch scalar with the graph it came from")
+    if loss.ndim:
+        shape = tuple(loss.shape)
+        raise Problem("shape", f"returned a loss of shape {shape}, expected a scalar, shape ()", f"shape {shape}")
+    log_probs.grad = None
+    if loss.requires_grad:
+        loss.backward()
+    if log_probs.grad is None:
+        raise Problem("no graph", "returned a loss whose graph does not lead back to log_probs: there is no gradient")
+    return {"log_probs.grad": as_array(log_probs.grad)}
+
+
+def _rollout_episode(answer, given):
+    env, act = arguments(given)
+    result = answer(ScriptedEnv(**env), scripted_act(env["observations"], **act))
+    names = ("observations", "actions", "rewards", "terminated")
+    if not isinstance(result, list | tuple) or len(result) != len(names):
+        count = f" of {len(result)}" if isinstance(result, list | tuple) else ""
+        raise Problem("shape", f"returned a {_type(result)}{count}, expected the tuple ({', '.join(names)})")
+    outputs = {}
+    for name, value in zip(names, result, strict=True):
+        try:
+            outputs[name] = as_array(value)
+        except Problem as problem:
+            raise Problem(problem.kind, f"gave {name} that cannot be read: {problem.message}", problem.key) from None
+    return outputs
+
+
+def _reinforce(answer, given):
+    theta0, sample, learning_rate, iterations = arguments(given)
+    return {"result": as_array(answer(theta0, scripted_sample(**sample), learning_rate, iterations))}
+
+
+KINDS = {
+    "function": _function,
+    "surrogate_loss": _surrogate_loss,
+    "rollout_episode": _rollout_episode,
+    "reinforce": _reinforce,
+}
+
+
+class ScriptedEnv(gymnasium.Env):
+    """An environment that follows a script of L steps, whatever you do; only the reward depends on the action.
+
+    observations (L + 1, D): what reset() shows, then what each step does. rewards (L, A). terminated, truncated (L,).
+    The script goes on after the first end, so that who does not stop there is seen not to.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own convention)
+
+    def __init__(self, observations, rewards, terminated, truncated):
+        self._script = observations, rewards, terminated, truncated
+        self._t, self._resets = None, 0
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, observations.shape[1:], np.float64)
+        self.action_space = gymnasium.spaces.Discrete(rewards.shape[1])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._t, self._resets = 0, self._resets + 1
+        if self._resets > len(self._script[0]):
+            raise RuntimeError("env.reset was called again and again")
+        return self._script[0][0].copy(), {}
+
+    def step(self, action):
+        observations, rewards, terminated, truncated = self._script
+        if self._t is None:
+            raise RuntimeError("env.step was called before env.reset")
+        if self._t == len(rewards):
+            raise RuntimeError("env.step was called again and again after the episode had ended")
+        if np.ndim(action) or int(action) != action or not 0 <= action < rewards.shape[1]:
+            raise ValueError(f"env.step was not given one of the actions 0 … {rewards.shape[1] - 1}")
+        t, self._t = self._t, self._t + 1
+        reward = float(rewards[t, int(action)])
+        return observations[t + 1].copy(), reward, bool(terminated[t]), bool(truncated[t]), {}
+
+
+def scripted_act(observations, actions):
+    """act(observation) → action: row k of `actions` (L + 1, K) belongs to the k-th observation.
+
+    Asked again about the same observation it goes along the row, as a policy that samples would.
+    """
+    asked = np.zeros(len(observations), dtype=np.int64)
+
+    def act(observation):
+        if np.shape(observation) != observations.shape[1:]:
+            raise ValueError(f"act was not given one observation of shape {observations.shape[1:]}")
+        rows = np.flatnonzero((observations == np.asarray(observation)).all(1))
+        if not len(rows):
+            raise ValueError("act was given an observation that the environment never showed")
+        row, asked[rows[0]] = rows[0], asked[rows[0]] + 1
+        return int(actions[row, (asked[row] - 1) % actions.shape[1]])
+
+    return act
+
+
+def scripted_sample(uniforms, rewards):
+    """sample(theta (P,), k) → (scores (N, P), total_rewards (N,)) of batch k, the same whenever it is asked.
+
+    A world without states: at step t of T one of A actions, by the softmax of row t of theta as (T, A), earns
+    rewards[t, action]. uniforms (K, N, T) decide, against the cumulated probabilities.
+    """
+
+    def sample(theta, k):
+        theta = np.array(as_array(theta), dtype=np.float64)
+        if theta.shape != (rewards.size,):
+            raise ValueError(f"sample was not given a theta of shape {(rewards.size,)}")
+        if not 0 <= k < len(uniforms):
+            raise IndexError("sample was asked for a batch that does not exist")
+        logits = theta.reshape(rewards.shape)
+        probs = np.exp(logits - logits.max(1, keepdims=True))
+        probs /= probs.sum(1, keepdims=True)
+        actions = (uniforms[k][..., None] > probs.cumsum(1)[:, :-1]).sum(-1)
+        scores = np.eye(rewards.shape[1])[actions] - probs
+        return scores.reshape(len(actions), -1), rewards[np.arange(len(rewards)), actions].sum(1)
+
+    return sample
+
+
+# What comes back
+
+
+def as_array(value):
+    """A plain array of bool, int64, float32 or float64 from whatever an answer returned; Problem if there is none."""
+    torch = sys.modules.get("torch")
+    if value is None:
+        raise Problem("not numbers", "returned None: is the return statement missing?", "returned None")
+    if isinstance(value, list | tuple):
+        if len(value) > MAX_ENTRIES:
+            raise Problem("not numbers", f"returned {len(value)} entries, far more than expected")
+        parts = [as_array(part) for part in value]
+        if len({part.shape for part in parts}) > 1:
+            raise Problem("not numbers", f"returned a ragged {_type(value)}: its parts have different shapes", "ragged")
+        return np.stack(parts) if parts else np.zeros(0)
+    if torch is not None and isinstance(value, torch.Tensor):
+        if value.dtype == torch.bfloat16:
+            raise _unreadable("bfloat16 numbers, too coarse to be judged,")
+        value = (value.detach().to_dense() if value.layout != torch.strided else value).numpy(force=True)
+    if isinstance(value, numbers.Real) and not isinstance(value, np.generic | bool):
+        try:
+            value = float(value)
+        except OverflowError:
+            raise _unreadable("a number too large for a float,") from None
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise _unreadable("a masked array with hidden entries,")
+    if not isinstance(value, np.ndarray) or value.dtype != object:
+        value = _from_other(value)
+    elif value.size <= MAX_ENTRIES:
+        return as_array(value.tolist())
+    if value.size > MAX_ENTRIES:
+        raise Problem("not numbers", f"returned {value.size} entries, far more than expected")
+    if value.dtype.kind == "f" and value.dtype.itemsize == 2:
+        raise _unreadable("float16 numbers, too coarse to be judged,")
+    if value.dtype.kind not in "biuf":
+        raise _unreadable({"c": "complex numbers,", "U": "text,", "S": "bytes,"}.get(value.dtype.kind, "no numbers,"))
+    kinds = {"b": np.bool_, "i": np.int64, "u": np.float64, "f": np.float64}
+    return np.array(value, dtype=np.float32 if value.dtype == np.float32 else kinds[value.dtype.kind], order="C")
+
+
+def _from_other(value):
+    """An array from what is neither a list nor a tensor: NumPy's own, or anything NumPy can read, such as a Series."""
+    try:
+        array = np.asarray(value)
+    except Exception:
+        array = None
+    if type(array) is not np.ndarray or array.dtype == object:
+        raise _unreadable(f"a {_type(value)},")
+    return array
+
+
+def _unreadable(what):
+    return Problem("not numbers", f"returned {what} expected numbers: an array, a list or a float", f"returned {what}")
+
+
+def _raised(error):
+    text = _text(error)
+    name = type(error).__name__
+    if isinstance(error, NotImplementedError) and _is_stub(error):
+        return Problem("not attempted", "raised NotImplementedError")
+    line = _line(error.__traceback__)
+    is_shape_error = isinstance(error, ValueError | RuntimeError) and SHAPE_ERRORS.search(text)
+    message = f"raised {name}" + (f": {text}" if text else "") + (f" (in the line {line})" if line else "")
+    return Problem("raised", message, "shapes that do not fit" if is_shape_error else f"{name}: {text}")
+
+
+def _is_stub(error):
+    """False for what torch and NumPy raise themselves, such as `"log" not implemented for 'Long'`."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    module = str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+    return module not in ("torch", "numpy") and not re.search("not implemented for|Could not run", _text(error))
+
+
+def _line(trace):
+    """The line of the answer's own file in which it went wrong, as text."""
+    while trace and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    own, number = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+    while trace := trace.tb_next:
+        if trace.tb_frame.f_code.co_filename == own:
+            number = trace.tb_lineno
+    return linecache.getline(own, number).strip()[:MAX_TEXT]
+
+
+def _text(error):
+    try:
+        return " ".join(str(error).split())[:MAX_TEXT]
+    except BaseException:  # an error whose own __str__ fails
+        return ""
+
+
+def _type(value):
+    return type(value).__name__
+
+
+def _identical(given, original):
+    return (given.shape, given.dtype) == (original.shape, original.dtype) and given.tobytes() == original.tobytes()
+
+
+# Time and interrupts
+
+
+class _Supervision:
+    """Ends an answer when its time is over, and tells a real Ctrl-C from an answer that raises KeyboardInterrupt.
+
+    Both need signals, hence the main thread; elsewhere, and on Windows, there is no time limit.
+    """
+
+    def __init__(self, time_limit):
+        self.time_limit, self.expired, self.interrupted, self._running = time_limit, False, False, False
+
+    @contextmanager
+    def on(self):
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+        if callable(before):
+            signal.signal(signal.SIGINT, self._note_interrupt(before))
+        try:
+            with self._alarm():
+                yield
+        finally:
+            if callable(before):
+                signal.signal(signal.SIGINT, before)
+
+    def _note_interrupt(self, before):
+        def handler(*args):
+            self.interrupted = True
+            before(*args)
+
+        return handler
+
+    @contextmanager
+    def _alarm(self):
+        if self.time_limit is None or not hasattr(signal, "setitimer"):
+            yield
+            return
+        started, handler = time.monotonic(), signal.signal(signal.SIGALRM, self._expire)
+        left, interval = signal.setitimer(signal.ITIMER_REAL, self.time_limit, 0.05)  # again, if it is swallowed
+        try:
+            self._running = True
+            try:
+                yield
+            finally:
+                self._running = False
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+            if left:  # somebody else's alarm, pytest-timeout's for example
+                signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - started), 1e-3), interval)
+
+    def _expire(self, *_):
+        self.expired = True
+        if self._running:
+            raise TimedOut

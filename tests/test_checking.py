@@ -1,0 +1,592 @@
+"""check() as a learner meets it: what is said, what is raised, what is remembered, and what never happens."""
+
+import contextlib
+import functools
+import html.parser
+import json
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+import pgcourse
+from pgcourse import CheckFailed, check, checking, estimators, judging, progress, rollouts
+from pgcourse.exercises import EXERCISES, Exercise, Misconception
+from pgcourse.exercises.cases import case
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered(monkeypatch, tmp_path):
+    monkeypatch.setattr(checking, "_memory", {})
+    monkeypatch.chdir(tmp_path)
+
+
+def right(log_probs, r, mask):
+    return -(log_probs * mask * r[:, None]).sum() / len(r)
+
+
+def ascent(log_probs, r, mask):
+    return -right(log_probs, r, mask)
+
+
+def failure(answer, name="surrogate_loss", **options):
+    with pytest.raises(CheckFailed) as caught:
+        check(answer, name, **options)
+    return caught.value
+
+
+# What is said
+
+
+def test_a_right_answer_prints_one_line(capsys):
+    assert check(right, "surrogate_loss") is None
+    out, err = capsys.readouterr()
+    assert out == "✓ surrogate_loss: right in all 9 cases. 4 points.\n"
+    assert err == ""
+
+
+def test_the_name_defaults_to_the_functions_own(capsys):
+    def policy_gradient_estimate(scores, total_rewards):
+        return total_rewards @ scores / len(scores)
+
+    check(policy_gradient_estimate)
+    assert "policy_gradient_estimate" in capsys.readouterr().out
+
+
+def test_a_stub_is_not_attempted_and_raises_nothing(capsys):
+    def surrogate_loss(log_probs, total_rewards, mask):
+        raise NotImplementedError
+
+    assert check(surrogate_loss) is None
+    assert capsys.readouterr().out == "○ surrogate_loss: not attempted yet.\n"
+
+
+def test_an_answer_that_is_not_finished_everywhere_fails():
+    def answer(scores, r):
+        if len(r) > 1:
+            raise NotImplementedError
+        return scores[0] * r[0]
+
+    assert "NotImplementedError" in str(failure(answer, "policy_gradient_estimate"))
+
+
+def test_a_known_mistake_is_shown_named_and_hinted():
+    error = failure(ascent)
+    hint = next(m.hint for m in EXERCISES["surrogate_loss"].misconceptions if m.name == "ascent")
+    assert str(error) == textwrap.dedent(f"""\
+        surrogate_loss gave log_probs.grad as 2 at [0, 0], expected -2.
+
+        The smallest case that fails (case 1 of 9):
+          input      log_probs       [[-0.5]]
+          input      total_rewards   [2.]
+          input      mask            [[ True]]
+          got        log_probs.grad  [[2.]]
+          expected   log_probs.grad  [[-2.]]
+          tolerance  log_probs.grad  6e-05
+
+        This looks like: ascent.
+
+        {hint}""")
+    assert isinstance(error, AssertionError)
+    assert error.__cause__ is None
+    assert error.__suppress_context__
+
+
+def test_an_unknown_mistake_is_shown_without_a_guess():
+    error = failure(lambda log_probs, r, mask: right(log_probs**2, r, mask))
+    assert "looks like" not in str(error)
+    assert str(error).splitlines()[-1].startswith("  tolerance")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda scores, r: r @ scores / len(r) * 0.123, judging.SCALE_HINT),
+        (lambda scores, r: r @ scores / (len(r) + 1), judging.SCALE_HINT),
+        (lambda scores, r: float((r @ scores).max()), judging.ONE_NUMBER_HINT),
+        (lambda scores, r: (r @ scores)[None] / len(r), judging.EXTRA_AXIS_HINT),
+        (lambda scores, r: r @ scores / len(r) * 0, ""),
+        (lambda scores, r: r @ scores / len(r) + 1, ""),
+        (lambda scores, r: r @ scores / len(r) if len(r) > 1 else 1 / 0, ""),
+    ],
+)
+def test_what_all_cases_have_in_common_is_said(answer, hint):
+    verdict = failure(answer, "policy_gradient_estimate").verdict
+    assert verdict.misconception is None
+    assert verdict.hint == hint
+
+
+def test_the_opposite_sign_alone_and_of_a_known_mistake():
+    tiny = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=[1.0, k]) for k in (2.0, 3.0, 5.0)], lambda x: x, (), ())
+    found = judging.judge(tiny, lambda inputs: judging.run(lambda x: -x, inputs, "function"))
+    assert found.hint == judging.SIGN_HINT
+    verdict = failure(lambda scores, r: -r @ scores / r.sum(), "policy_gradient_estimate").verdict
+    assert verdict.misconception.name == "weighted average"
+    assert verdict.hint == f"{verdict.misconception.hint} {judging.ALSO_SIGN}"
+
+
+def test_a_mistake_is_named_only_if_it_matches_in_every_case():
+    def answer(log_probs, r, mask):
+        return ascent(log_probs, r, mask) if len(r) < 5 else 2 * ascent(log_probs, r, mask)
+
+    assert failure(answer).verdict.misconception is None
+
+
+def test_of_two_misconceptions_that_match_none_is_named():
+    def wrong(x):
+        return x + 1
+
+    twins = tuple(Misconception(name, name, wrong) for name in ("one", "two"))
+    exercise = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=1.0)], lambda x: x, twins, ())
+    assert judging.judge(exercise, lambda inputs: judging.run(wrong, inputs, "function")).misconception is None
+
+
+def test_the_smallest_failing_case_is_shown():
+    def answer(scores, r):
+        return r @ scores / max(len(r), 3)
+
+    assert failure(answer, "policy_gradient_estimate").verdict.place == "case 1 of 9"
+
+    def only_large(scores, r):
+        return r @ scores / min(len(r), 4)
+
+    shown = failure(only_large, "policy_gradient_estimate").verdict
+    assert shown.place == "case 7 of 9"
+
+
+def test_equal_looking_numbers_are_written_out():
+    error = failure(lambda scores, r: r @ scores / len(r) * (1 + 1e-9), "policy_gradient_estimate")
+    assert "1.0000000010000001" in str(error)
+    assert str(error).endswith(judging.SINGLE_HINT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda scores, r: None, "returned None: is the return statement missing?"),
+        (lambda scores, r: "?", "returned text, expected numbers"),
+        (lambda scores, r: {}, "returned a dict, expected numbers"),
+        (
+            lambda scores, r: (r @ scores / len(r))[None],
+            "returned an array of shape (1, 1), expected an array of shape",
+        ),
+        (lambda scores, r: 1.0, "returned a single number, shape (), expected an array of shape (1,)"),
+        (lambda scores, r: r @ scores / len(r) * np.nan, "returned nan at [0], expected 1"),
+        (lambda scores, r: r @ scores / len(r) + np.inf, "returned inf at [0], expected 1"),
+        (lambda scores, r: (r @ scores / len(r)) > 0, "returned True and False, expected numbers"),
+        (lambda scores, r: 1 / 0, "raised ZeroDivisionError: division by zero (in the line "),
+        (lambda scores: 1, "raised TypeError: "),
+        (lambda scores, r: exec("raise SystemExit"), "raised SystemExit"),
+        (lambda scores, r: exec("raise KeyboardInterrupt"), "raised KeyboardInterrupt"),
+        (lambda scores, r: scores.__imul__(2).mean(0), "changed its input scores: work on a copy of it"),
+        (lambda scores, r: (x for x in scores), "returned a generator"),
+        (lambda scores, r: (r @ scores / len(r)).astype(complex), "returned complex numbers"),
+        (lambda scores, r: np.float16(r @ scores / len(r)), "returned float16 numbers, too coarse"),
+        (np.zeros(3), "is a ndarray, expected the function itself, without calling it"),
+        (3, "is a int, expected the function itself"),
+    ],
+)
+def test_every_kind_of_failure_is_one_clear_sentence(answer, words, capfd):
+    message = str(failure(answer, "policy_gradient_estimate"))
+    assert message.startswith("policy_gradient_estimate " + words)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_endless_answer_is_told_so_in_its_time(monkeypatch):
+    exercise = EXERCISES["policy_gradient_estimate"]
+    quick = Exercise(**{**exercise.__dict__, "time_limit": 0.3})
+    monkeypatch.setitem(EXERCISES, exercise.name, quick)
+
+    def endless(scores, r):
+        while True:
+            pass
+
+    started = time.monotonic()
+    message = str(failure(endless, exercise.name))
+    assert time.monotonic() - started < 3
+    assert "took longer than 0.3 s and was stopped" in message
+
+    def slow(scores, r):
+        time.sleep(0.1)
+        return r @ scores / len(r)
+
+    assert "took longer than 0.3 s" in str(failure(slow, exercise.name)), "the time is for all cases together"
+
+
+def test_the_watched_answer_is_stopped_too(monkeypatch):
+    monkeypatch.setitem(
+        EXERCISES, "surrogate_loss", Exercise(**{**EXERCISES["surrogate_loss"].__dict__, "time_limit": 0.3})
+    )
+
+    def recursive(log_probs, r, mask):
+        try:
+            return recursive(log_probs, r, mask)
+        except RecursionError:
+            return recursive(log_probs, r, mask)
+
+    assert "longer than 0.3 s" in str(failure(recursive))
+    assert sys.getprofile() is None
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_check_takes_less_than_a_second(name):
+    exercise = EXERCISES[name]
+    started = time.process_time()
+    check(exercise.accepts[0], name)
+    with pytest.raises(CheckFailed):
+        check(exercise.misconceptions[-1].wrong, name)
+    assert time.process_time() - started < 2
+
+
+def test_other_seeds_have_other_cases():
+    assert str(failure(lambda scores, r: scores[-1] * 7, "policy_gradient_estimate", seed=3)) != ""
+    seen = []
+
+    def answer(scores, r):
+        seen.append(scores.tobytes())
+        return r @ scores / len(r)
+
+    for seed in (1, 1, 2):
+        check(answer, "policy_gradient_estimate", seed=seed)
+    first, again, other = seen[:9], seen[9:18], seen[18:]
+    assert first == again != other
+
+
+# Names
+
+
+def test_an_unknown_name_lists_close_ones():
+    with pytest.raises(ValueError, match="name is 'surogate_los', expected an exercise: surrogate_loss"):
+        check(right, "surogate_los")
+    with pytest.raises(ValueError, match=r"expected an exercise: .*softmax_score"):
+        check(right, "zzz")
+
+
+@pytest.mark.parametrize("answer", [lambda x: x, functools.partial(right), 3, None])
+def test_an_answer_without_a_name_needs_one(answer):
+    with pytest.raises(ValueError, match="expected that of an exercise: check"):
+        check(answer)
+
+
+# Precision
+
+
+def test_float32_is_judged_at_its_own_tolerance():
+    def single(scores, r):
+        return np.float32(r) @ np.float32(scores) / np.float32(len(r))
+
+    check(single, "policy_gradient_estimate")
+    check(lambda scores, r: single(scores, r).tolist(), "policy_gradient_estimate")  # float32 numbers in Python floats
+    failure(lambda scores, r: single(scores, r) * np.float32(1.001), "policy_gradient_estimate")
+    failure(lambda scores, r: r @ scores / len(r) * (1 + 1e-7), "policy_gradient_estimate")
+
+
+def test_tolerance_follows_from_type_and_size():
+    numbers = np.array([1.0, -40.0]), np.array([np.nan, np.inf])
+    assert judging.tolerance(judging.PRECISE, 256, numbers) == 256 * 2**-52 * 40
+    assert judging.epsilon(np.array([0.1])) == judging.PRECISE
+    assert judging.epsilon(np.array([0.1, np.nan], dtype=np.float32)) == judging.SINGLE
+    assert judging.epsilon(np.array([0.1], dtype=np.float32).astype(np.float64)) == judging.SINGLE
+    assert judging.epsilon(np.array([1e300])) == judging.PRECISE
+    assert judging.epsilon(np.array([3])) == judging.PRECISE
+
+
+def test_integers_that_are_right_pass():
+    exercise = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=[1.0, 2.0])], lambda x: x, (), ())
+    for answer in (lambda x: x.astype(int), lambda x: [1, 2], lambda x: np.uint8(x)):
+        assert judging.judge(exercise, lambda inputs, a=answer: judging.run(a, inputs, "function")).status == "passed"
+
+
+# The package's own functions
+
+
+def test_calling_the_reference_is_noticed_in_every_disguise():
+    class Trajectories:
+        observations = np.zeros((1, 1), dtype=int)
+
+    def calls(log_probs, r, mask):
+        with contextlib.suppress(Exception):
+            estimators.surrogate_loss(None, Trajectories(), r)
+        return right(log_probs, r, mask)
+
+    renamed = functools.partial(estimators.surrogate_loss)
+    for answer in (calls, estimators.surrogate_loss, renamed, lambda *arguments: renamed(*arguments)):
+        error = failure(answer)
+        assert "calls pgcourse.estimators.surrogate_loss, which is the answer" in str(error)
+        assert error.verdict.status == "reference"
+        assert error.verdict.rows == ()
+    assert sys.getprofile() is None
+
+
+def test_the_rollout_reference_is_noticed():
+    rng = np.random.default_rng(0)
+    error = failure(lambda env, act: rollouts.collect(env, act, 1, rng), "rollout_episode")
+    assert "calls pgcourse.rollouts.collect" in str(error)
+
+
+def test_somebody_elses_profiler_is_kept():
+    def profiler(*_):
+        pass
+
+    sys.setprofile(profiler)
+    try:
+        check(right, "surrogate_loss")
+        failure(ascent)
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(None)
+
+
+# Notebook and terminal
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self.open = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_the_html_is_whole_accessible_and_follows_the_theme():
+    verdict = failure(lambda log_probs, r, mask: exec("raise ValueError('<b> & \"quotes\"')")).verdict
+    page = Page(checking.as_html(verdict))
+    assert page.open == []
+    assert "b" not in {tag for tag, _ in page.tags}
+    assert "<b>" in "".join(page.words)
+    page = Page(checking.as_html(failure(ascent).verdict))
+    tags = [tag for tag, _ in page.tags]
+    assert "caption" in tags
+    scopes = {attributes.get("scope") for tag, attributes in page.tags if tag == "th"}
+    assert scopes == {"col", "row"}
+    assert "Not right yet." in page.words
+    assert failure(ascent).verdict.hint in page.words
+    styles = " ".join(attributes.get("style", "") for _, attributes in page.tags)
+    assert "var(--jp-content-font-color1, inherit)" in styles
+    assert "background: white" not in styles
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """An IPython shell that takes itself for a kernel's."""
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    monkeypatch.setattr(shell, "kernel", object(), raising=False)
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+def test_a_notebook_shows_html_once_and_no_traceback(kernel):
+    with capture_output() as captured:
+        error = failure(ascent)
+    assert [output.data.keys() for output in captured.outputs] == [{"text/plain", "text/html"}]
+    assert "Not right yet." in captured.outputs[0].data["text/html"]
+    assert error._render_traceback_() == ["CheckFailed: surrogate_loss is not right yet, see above."]
+    assert "looks like: ascent" in str(error)
+
+
+def test_a_terminal_shows_the_message_as_text():
+    error = failure(ascent)
+    assert error._render_traceback_() == ["CheckFailed: " + str(error)]
+
+
+def test_a_cell_that_fails_shows_no_traceback_of_ours(kernel):
+    kernel.push({"check": check, "answer": ascent})
+    with capture_output() as captured:
+        kernel.run_cell("check(answer, 'surrogate_loss')")
+    assert captured.stdout.strip() == "CheckFailed: surrogate_loss is not right yet, see above."
+    assert captured.stderr == ""
+
+
+def test_a_narrow_console_does_not_break_the_tick():
+    code = "from pgcourse import check; check(lambda s, r: r @ s / len(r), 'policy_gradient_estimate')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env={"PYTHONIOENCODING": "ascii"}, check=True
+    )
+    assert done.stdout.startswith(b"? policy_gradient_estimate: right")
+    assert done.stderr == b""
+
+
+def test_import_and_check_are_light():
+    code = "import sys, pgcourse; pgcourse.check; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"torch", "matplotlib", "IPython", "pgcourse.exercises.lesson_3"}
+
+
+def test_the_top_level_exports_functions():
+    assert callable(pgcourse.check)
+    assert callable(pgcourse.progress)
+    assert {"check", "CheckFailed", "progress"} <= set(dir(pgcourse))
+
+
+# Progress
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A learner's working copy, two folders above the current one."""
+    (tmp_path / checking.MARKER).write_text("{}")
+    deep = tmp_path / "lessons" / "deep"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    return tmp_path
+
+
+def stored(folder):
+    return json.loads((folder / checking.PROGRESS).read_text(encoding="utf-8"))["exercises"]
+
+
+def forget():
+    checking._memory.clear()
+
+
+def test_without_a_marker_nothing_is_written(tmp_path, capsys):
+    check(right, "surrogate_loss")
+    assert list(tmp_path.iterdir()) == []
+    progress()
+    assert "surrogate_loss                 ●●○         4       20  ✓ done" in capsys.readouterr().out
+
+
+def test_a_working_copy_remembers_passes_and_attempts(copy, capsys):
+    failure(ascent)
+    failure(ascent)
+    assert stored(copy) == {"surrogate_loss": {"passed": False, "attempts": 2}}
+    forget()
+    progress()
+    assert "○ open (2 tried)" in capsys.readouterr().out
+    check(right, "surrogate_loss")
+    failure(ascent)
+    assert stored(copy) == {"surrogate_loss": {"passed": True, "attempts": 3}}
+    check(lambda *_: exec("raise NotImplementedError"), "softmax_score")
+    assert "softmax_score" not in stored(copy)
+    assert sorted(path.name for path in copy.iterdir()) == [checking.MARKER, checking.PROGRESS, "lessons"]
+
+
+def test_two_kernels_do_not_lose_each_others_passes(copy):
+    check(right, "surrogate_loss")
+    path, mine = copy / checking.PROGRESS, checking._memory.copy()
+    forget()
+    path.unlink()  # what the other kernel wrote in the same moment wins
+    failure(lambda *_: 0, "softmax_score")
+    checking._memory.update(mine)
+    failure(lambda *_: 0, "softmax_score")
+    assert stored(copy)["surrogate_loss"]["passed"]
+
+
+def test_exercises_of_another_edition_are_kept(copy):
+    entry = {"passed": True, "attempts": 1, "note": "kept"}
+    document = {"format": checking.FORMAT, "exercises": {"of_long_ago": entry}}
+    (copy / checking.PROGRESS).write_text(json.dumps(document))
+    check(right, "surrogate_loss")
+    assert stored(copy)["of_long_ago"] == entry
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"null",
+        b'{"format": "of somebody else", "exercises": {}}',
+        b'{"format": "pgcourse progress 1"}',
+        b'{"format": "pgcourse progress 1", "exercises": []}',
+        b'{"format": "pgcourse progress 1", "exercises": {"surrogate_loss": 7}}',
+        b'{"format": "pgcourse progress 1", "exercises": {"surrogate_loss": {"passed": "yes", "attempts": 1}}}',
+        b'{"format": "pgcourse progress 1", "exercises": {"surrogate_loss": {"passed": true}}}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_broken_file_is_set_aside_and_nothing_is_lost(copy, content, capfd):
+    path = copy / checking.PROGRESS
+    path.write_bytes(content)
+    (copy / f"{checking.PROGRESS}.broken-1").write_text("older")
+    check(right, "surrogate_loss")
+    assert stored(copy) == {"surrogate_loss": {"passed": True, "attempts": 1}}
+    assert (copy / f"{checking.PROGRESS}.broken-2").read_bytes() == content
+    assert (copy / f"{checking.PROGRESS}.broken-1").read_text() == "older"
+    out, err = capfd.readouterr()
+    assert f"kept as {checking.PROGRESS}.broken-2" in out
+    assert err == ""
+
+
+def test_what_is_valid_in_a_broken_file_still_counts(copy):
+    entries = {"softmax_score": {"passed": True, "attempts": 2}, "surrogate_loss": None}
+    (copy / checking.PROGRESS).write_text(json.dumps({"format": checking.FORMAT, "exercises": entries}))
+    check(right, "surrogate_loss")
+    assert stored(copy)["softmax_score"] == {"passed": True, "attempts": 2}
+
+
+def test_a_folder_in_the_files_place_is_set_aside(copy):
+    (copy / checking.PROGRESS).mkdir()
+    check(right, "surrogate_loss")
+    assert stored(copy)["surrogate_loss"]["passed"]
+
+
+def test_where_nothing_can_be_written_memory_does(copy, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(checking.os, "replace", refuse)
+    (copy / checking.PROGRESS).write_bytes(b"broken")
+    check(right, "surrogate_loss")
+    assert (copy / checking.PROGRESS).read_bytes() == b"broken"
+    assert [path.name for path in copy.iterdir() if "tmp" in path.name] == []
+    progress()
+    assert "✓ done" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_gone(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    check(right, "surrogate_loss")
+
+
+def test_the_map_in_a_notebook_is_an_accessible_table(kernel):
+    check(right, "surrogate_loss")
+    with capture_output() as captured:
+        progress()
+    page = Page(captured.outputs[0].data["text/html"])
+    assert page.open == []
+    assert "✓ done" in page.words
+    assert "○ open" in page.words
+    assert {"caption", "thead", "tbody"} <= {tag for tag, _ in page.tags}
+    assert any(word.startswith("Course map: 1 of ") for word in page.words)
+
+
+# Answers in other styles, and tensors
+
+
+def test_a_tensor_with_a_graph_is_judged():
+    check(
+        lambda scores, r: torch.tensor(r, requires_grad=True) @ torch.tensor(scores) / len(r),
+        "policy_gradient_estimate",
+    )
+
+
+def test_a_callable_object_and_a_method_are_answers():
+    class Answer:
+        def __call__(self, scores, r):
+            return r @ scores / len(r)
+
+    check(Answer(), "policy_gradient_estimate")
+    check(Answer().__call__, "policy_gradient_estimate")
