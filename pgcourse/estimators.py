@@ -18,11 +18,20 @@ from pgcourse.policies import SoftmaxTable
 
 
 def _masked(values, mask, name):
+    """Values (N, T), zero where the mask is False."""
     mask = np.asarray(mask)
+    if mask.ndim != 2 or mask.dtype != bool or not len(mask):
+        raise ValueError(f"mask is {mask.dtype} of shape {mask.shape}, expected bool (N, T) with N of 1 or more")
+    return np.where(mask, _shaped(values, mask.shape, name, "(N, T)"), 0.0)
+
+
+def _shaped(values, shape, name, letters):
+    """The array, if it has this shape, where None stands for any length but zero."""
     values = np.asarray(values)
-    if mask.dtype != bool or values.shape != mask.shape:
-        raise ValueError(f"{name} has shape {values.shape}, expected that of mask, a bool array {mask.shape}")
-    return np.where(mask, values, 0.0)
+    if values.ndim != len(shape) or any(n == 0 or m not in (None, n) for n, m in zip(values.shape, shape, strict=True)):
+        numbers = "" if None in shape else f" = {shape}"
+        raise ValueError(f"{name} has shape {values.shape}, expected {letters}{numbers}")
+    return values
 
 
 # What multiplies the scores: returns
@@ -88,9 +97,7 @@ def _columns(returns, mask):
     """Returns as (N, T) floats, zero where masked, and the mask: one column, all alive, where there is no mask."""
     if mask is not None:
         return _masked(returns, mask, "returns"), np.asarray(mask)
-    returns = np.asarray(returns, dtype=np.float64)
-    if returns.ndim != 1:
-        raise ValueError(f"returns has shape {returns.shape}, expected (N,), or (N, T) with a mask")
+    returns = _shaped(np.asarray(returns, dtype=np.float64), (None,), "returns", "(N,), or (N, T) with a mask")
     return returns[:, None], np.ones((len(returns), 1), dtype=bool)
 
 
@@ -105,8 +112,8 @@ def optimal_constant_baseline(scores, returns, probabilities=None):
     given: with those of all trajectories b is the population's. b = 0 where every score is zero.
     Source: Greensmith, Bartlett & Baxter (2004), theorem 8.
     """
-    squared = (np.asarray(scores) ** 2).sum(1)
-    return _ratio(squared * np.asarray(returns), squared, probabilities)
+    squared = (_shaped(scores, (None, None), "scores", "(N, P)") ** 2).sum(1)
+    return _ratio(squared * _shaped(returns, squared.shape, "returns", "(N,)"), squared, probabilities)
 
 
 def optimal_time_baseline(scores, weights, probabilities=None):
@@ -116,13 +123,14 @@ def optimal_time_baseline(scores, weights, probabilities=None):
     0 for t ≠ t'. The expectations are batch means unless `probabilities` (N,) are given. b_t = 0 where no score is
     alive.
     """
-    scores = np.asarray(scores)
-    rows = np.einsum("ntp,nt->np", scores, weights)
+    scores = _shaped(scores, (None, None, None), "scores", "(N, T, P)")
+    rows = np.einsum("ntp,nt->np", scores, _shaped(weights, scores.shape[:2], "weights", "(N, T)"))
     return _ratio(np.einsum("ntp,np->nt", scores, rows), (scores**2).sum(2), probabilities)
 
 
 def _ratio(numerator, denominator, probabilities):
-    probabilities = np.ones(len(numerator)) if probabilities is None else np.asarray(probabilities)
+    probabilities = np.ones(len(numerator)) if probabilities is None else probabilities
+    probabilities = _shaped(probabilities, (len(numerator),), "probabilities", "(N,)")
     numerator, denominator = probabilities @ numerator, probabilities @ denominator
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
@@ -157,7 +165,8 @@ def effective_sample_size(log_weights):
 
     Source: Kish (1965), §8.2.
     """
-    w = np.exp(np.asarray(log_weights, dtype=np.float64) - np.max(log_weights))
+    log_weights = _shaped(np.asarray(log_weights, dtype=np.float64), (None,), "log_weights", "(N,)")
+    w = np.exp(log_weights - log_weights.max())
     return w.sum() ** 2 / (w**2).sum()
 
 

@@ -10,6 +10,8 @@ import itertools
 import numpy as np
 import torch
 
+from pgcourse.mdp import check_distributions
+from pgcourse.policies import check_observations
 from pgcourse.trajectories import Trajectories
 
 MAX_TRAJECTORIES = 500_000
@@ -23,13 +25,28 @@ def _tensors(mdp):
 def action_probabilities(mdp, policy):
     """The table π(a | s), (S, A), of a policy module or of a table, which is only checked.
 
-    Raises ValueError if it does not fit the MDP's states and actions.
+    Raises ValueError if it does not fit the MDP's states and actions, or is not a number somewhere.
     """
-    is_module = isinstance(policy, torch.nn.Module)
-    probs = policy(torch.arange(mdp.num_states)).probs if is_module else torch.as_tensor(policy)
+    if isinstance(policy, torch.nn.Module):
+        check_observations(policy, mdp.num_states, "the MDP")
+        distribution = policy(torch.arange(mdp.num_states))
+        if not isinstance(distribution, torch.distributions.Categorical):
+            raise ValueError(f"policy is a {type(policy).__name__}, expected one for discrete actions")
+        probs = distribution.probs
+    else:
+        probs = torch.as_tensor(policy, dtype=torch.float64)
     if probs.shape != mdp.r.shape:
         raise ValueError(f"policy has probabilities of shape {tuple(probs.shape)}, expected (S, A) = {mdp.r.shape}")
-    return probs.to(torch.float64)
+    for s, a in _where_nan(probs)[:1]:
+        raise ValueError(f"policy[{s}, {a}] is nan, expected a probability")
+    return probs
+
+
+def _where_nan(probs):
+    try:
+        return probs.isnan().nonzero().tolist()
+    except RuntimeError:  # inside vmap values cannot be looked at
+        return []
 
 
 def _check_discount(discount):
@@ -169,7 +186,9 @@ def expectation(estimator, mdp, policy, batch_size=1, target=None, limit=MAX_BAT
     sampled.
     Raises ValueError with the count where there are more than `limit` batches, or where `estimator` returns no (N, P).
     """
-    listed, probs = trajectories(mdp, policy, limit=max(limit, MAX_TRAJECTORIES))
+    table = action_probabilities(mdp, policy).detach()
+    check_distributions(table.numpy(), "policy", "one probability per action")
+    listed, probs = trajectories(mdp, table, limit=max(limit, MAX_TRAJECTORIES))
     probs = probs.detach().numpy()
     if target is not None:
         missed = (probs == 0) & (trajectories(mdp, target)[1].detach().numpy() > 0)

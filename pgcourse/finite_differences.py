@@ -19,7 +19,7 @@ def central_differences(f, x, step=STEP):
     """The gradient of f at x, shaped and typed like x (a float64 tensor or NumPy array).
 
     f maps one x to a scalar. Given tensors, all 2P perturbed copies are evaluated in one call through torch.func.vmap,
-    and one after the other where vmap refuses f. Raises ValueError if x is not float64 or f returns no scalar.
+    and one after the other where vmap refuses f. Raises ValueError if x is not float64 or f returns no float64 scalar.
     """
     values = _perturbed_values(f, x, step)
     gradient = (values[0] - values[1]) / (2 * step)
@@ -57,10 +57,14 @@ def _evaluate(f, points):
         except Exception:  # vmap refuses in many ways; an error of f's own comes back in the loop below
             pass
         else:
-            if torch.is_tensor(values) and values.shape == (len(points),):
-                return values.to(torch.float64)
-    values = [torch.as_tensor(f(point)) for point in points]
-    for value in values[:1]:
-        if value.numel() != 1:
-            raise ValueError(f"f returned shape {tuple(value.shape)}, expected a scalar")
-    return torch.stack([value.to(torch.float64).reshape(()) for value in values])
+            if torch.is_tensor(values) and values.shape == (len(points),) and values.dtype == torch.float64:
+                return values
+    return torch.stack([_scalar(f(point)) for point in points])
+
+
+def _scalar(value):
+    """A value of f as a float64 tensor (); a plain Python number is as good as one."""
+    value = torch.as_tensor(value, dtype=None if hasattr(value, "dtype") else torch.float64)
+    if value.numel() != 1 or value.dtype != torch.float64:
+        raise ValueError(f"f returned {value.dtype} of shape {tuple(value.shape)}, expected a scalar in float64")
+    return value.reshape(())

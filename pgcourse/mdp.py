@@ -14,7 +14,8 @@ from gymnasium.vector.utils import batch_space
 SUM_TOLERANCE = 1e-9  # a row of up to 10^6 float64 probabilities, each rounded once, sums to 1 this closely
 
 
-def _check_distributions(p, name, last_axis):
+def check_distributions(p, name, last_axis):
+    """Raises ValueError naming the entry or row if the last axis of the array p does not hold probabilities."""
     for index in np.argwhere(~np.isfinite(p) | (p < 0))[:1]:
         place = ", ".join(map(str, index))
         raise ValueError(f"{name}[{place}] is {p[tuple(index)]}, expected a probability (finite, not negative)")
@@ -56,8 +57,8 @@ class TabularMDP:
         if isinstance(self.horizon, bool) or not isinstance(self.horizon, int | np.integer) or self.horizon < 1:
             raise ValueError(f"horizon is {self.horizon!r}, expected a whole number of steps, 1 or more")
         object.__setattr__(self, "horizon", int(self.horizon))
-        _check_distributions(self.P, "P", "last axis is the next state")
-        _check_distributions(self.initial, "initial", "one probability per state")
+        check_distributions(self.P, "P", "last axis is the next state")
+        check_distributions(self.initial, "initial", "one probability per state")
         for s, a in np.argwhere(~np.isfinite(self.r))[:1]:
             raise ValueError(f"r[{s}, {a}] is {self.r[s, a]}, expected a finite number")
         for s in np.flatnonzero(self.terminal & (self.initial > 0))[:1]:

@@ -16,7 +16,7 @@ from torch.distributions import Categorical, Independent, Normal
 
 def _linear(inputs, outputs, rng, scale=1.0):
     """A float64 layer with weights uniform in ± scale/√inputs and no bias to begin with."""
-    layer = nn.Linear(inputs, outputs, dtype=torch.float64)
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, dtype=torch.float64)  # leaves torch's own generator alone
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(rng.uniform(-scale, scale, (outputs, inputs)) / np.sqrt(inputs)))
         layer.bias.zero_()
@@ -37,7 +37,7 @@ def _vectors(observations, num_features):
     """Observations (N, F) as float64 NumPy or tensor, whichever came in; states (N,), being integers, made one-hot."""
     if torch.is_tensor(observations):
         one_hot = observations.ndim == 1 and not observations.is_floating_point()
-        return (torch.nn.functional.one_hot(observations, num_features) if one_hot else observations).to(torch.float64)
+        return (torch.eye(num_features)[observations] if one_hot else observations).to(torch.float64)
     observations = np.asarray(observations)
     one_hot = observations.ndim == 1 and np.issubdtype(observations.dtype, np.integer)
     return np.eye(num_features)[observations] if one_hot else observations.astype(np.float64, copy=False)
@@ -72,6 +72,10 @@ class SoftmaxPolicy(nn.Module):
     def act(self, observations, rng):
         logits = self.numpy_logits(observations)
         cumulative = np.exp(logits - logits.max(-1, keepdims=True)).cumsum(-1)
+        if np.isnan(cumulative[:, -1].sum()):
+            raise ValueError(
+                f"policy has logits {logits[np.isnan(cumulative[:, -1])][0]}, expected numbers: did θ blow up?"
+            )
         return (rng.random((len(logits), 1)) * cumulative[:, -1:] >= cumulative).sum(-1)
 
 
@@ -80,11 +84,13 @@ class SoftmaxTable(SoftmaxPolicy):
 
     def __init__(self, num_states, num_actions, theta=None):
         super().__init__()
-        self.num_actions = num_actions
-        theta = torch.zeros(num_states, num_actions) if theta is None else torch.as_tensor(theta)
+        self.num_states, self.num_actions = num_states, num_actions
+        theta = torch.as_tensor(np.zeros((num_states, num_actions)) if theta is None else theta, dtype=torch.float64)
         if theta.shape != (num_states, num_actions):
             raise ValueError(f"theta has shape {tuple(theta.shape)}, expected (S, A) = {(num_states, num_actions)}")
-        self.theta = nn.Parameter(theta.detach().clone().to(torch.float64))
+        for s, a in theta.isnan().nonzero().tolist()[:1]:
+            raise ValueError(f"theta[{s}, {a}] is nan, expected a number")
+        self.theta = nn.Parameter(theta.detach().clone())
 
     def logits(self, observations):
         return self.theta[torch.as_tensor(observations)]
@@ -132,11 +138,11 @@ class Convolutional(SoftmaxPolicy):
 
     def __init__(self, image_shape, num_actions, rng, channels=8, hidden=32, output_scale=0.01):
         super().__init__()
-        self.num_actions = num_actions
+        self.image_shape, self.num_actions = tuple(image_shape), num_actions
         height, width, depth = image_shape
         convolutions = []
         for inputs in (depth, channels):
-            layer = nn.Conv2d(inputs, channels, 3, padding=1, dtype=torch.float64)
+            layer = nn.utils.skip_init(nn.Conv2d, inputs, channels, 3, padding=1, dtype=torch.float64)
             with torch.no_grad():
                 bound = 1 / np.sqrt(9 * inputs)
                 layer.weight.copy_(torch.as_tensor(rng.uniform(-bound, bound, layer.weight.shape)))
@@ -172,3 +178,21 @@ class Gaussian(nn.Module):
     def act(self, observations, rng):
         mean = _apply_numpy(self.network, _vectors(observations, self.num_features))
         return mean + np.exp(self.log_std.detach().numpy()) * rng.standard_normal(mean.shape)
+
+
+def check_observations(policy, size, where):
+    """Raises ValueError if a policy of this module does not take the observations of `where`.
+
+    size: the number of states where observations are states, else their shape, (F,) or (height, width, channels).
+    """
+    takes = {
+        "num_states": lambda n: size == n,
+        "num_features": lambda n: size in (n, (n,)),  # states are made one-hot
+        "image_shape": lambda shape: size == shape,
+    }
+    for name, fits in takes.items():
+        if hasattr(policy, name) and not fits(getattr(policy, name)):
+            expected = size[0] if isinstance(size, tuple) and len(size) == 1 else size
+            raise ValueError(
+                f"policy has {name} {getattr(policy, name)}, expected {expected} for the observations of {where}"
+            )

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 import pgcourse  # noqa: F401 (registers our environments)
+from pgcourse.policies import check_observations
 from pgcourse.trajectories import Trajectories
 
 MAX_STEPS = 100_000  # of one episode; an environment that exceeds it has no time limit
@@ -42,7 +43,7 @@ def collect(envs, policy, num_trajectories, rng, max_steps=MAX_STEPS):
     a time limit ended it.
 
     `policy` has `act(observations (K, …), rng)` → actions (K[, D]).
-    Raises ValueError for a policy that does not fit the spaces, and for episodes longer than `max_steps`.
+    Raises ValueError for a policy that does not fit the spaces, and for an episode longer than `max_steps`.
     """
     if num_trajectories < 1:
         raise ValueError(f"num_trajectories is {num_trajectories}, expected 1 or more")
@@ -51,15 +52,15 @@ def collect(envs, policy, num_trajectories, rng, max_steps=MAX_STEPS):
         raise ValueError(
             "envs has autoreset disabled, expected AutoresetMode.NEXT_STEP or SAME_STEP (see rollouts.make)"
         )
+    resets_next_step = mode == AutoresetMode.NEXT_STEP
     _check_fit(envs, policy)
     to_environment = _to_environment(envs.single_action_space)
     quota = (num_trajectories - np.arange(envs.num_envs) + envs.num_envs - 1) // envs.num_envs
     finished = np.zeros(envs.num_envs, dtype=np.int64)
+    age = np.zeros_like(finished)
     steps = []
     observations, _ = envs.reset(seed=int(rng.integers(2**31)))
     while (finished < quota).any():
-        if len(steps) == max_steps * quota.max():
-            raise ValueError(f"episodes of more than {max_steps} steps on average, expected an end: set a time limit")
         actions = policy.act(observations, rng)
         if not steps:
             _check_actions(actions, envs)
@@ -68,7 +69,10 @@ def collect(envs, policy, num_trajectories, rng, max_steps=MAX_STEPS):
         ended = terminated | truncated
         finished += ended
         steps.append((before, actions, rewards, terminated, ended))
-    return _assemble(steps, quota, resets_next_step=mode == AutoresetMode.NEXT_STEP)
+        age = np.where(ended, -resets_next_step, age + 1)
+        if len(steps) >= max_steps and ((age >= max_steps) & (finished < quota)).any():
+            raise ValueError(f"an episode took more than {max_steps} steps, expected an end: set a time limit")
+    return _assemble(steps, quota, resets_next_step)
 
 
 def _check_fit(envs, policy):
@@ -84,8 +88,10 @@ def _check_fit(envs, policy):
     if (given is None and any(hasattr(policy, other) for other in others)) or given not in (None, expected):
         has = f"{name} {given}" if given is not None else f"no {name}"
         raise ValueError(f"policy has {has}, expected {expected} to fit the action space {space}")
-    if not isinstance(envs.single_observation_space, gymnasium.spaces.Discrete | gymnasium.spaces.Box):
-        raise ValueError(f"envs has observation space {envs.single_observation_space}, expected Discrete or Box")
+    space = envs.single_observation_space
+    if not isinstance(space, gymnasium.spaces.Discrete | gymnasium.spaces.Box):
+        raise ValueError(f"envs has observation space {space}, expected Discrete or Box")
+    check_observations(policy, int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else space.shape, space)
 
 
 def _check_actions(actions, envs):
@@ -133,8 +139,12 @@ def _assemble(steps, quota, resets_next_step):
 
 def frames(env_id, policy, rng, max_frames=500):
     """Pictures of one episode, (F, height, width, 3) of uint8, for `plots.animation`."""
-    make(env_id).close()  # the clear error for an unknown id
+    envs = make(env_id)
+    _check_fit(envs, policy)
+    envs.close()
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # before pygame loads: nothing here needs a display
+    if "rgb_array" not in envs.metadata.get("render_modes", ()):
+        raise ValueError(f"env_id is {env_id!r}, expected an environment that draws pictures (render mode rgb_array)")
     env = gymnasium.make(env_id, render_mode="rgb_array")
     observation, _ = env.reset(seed=int(rng.integers(2**31)))
     pictures, over = [env.render()], False

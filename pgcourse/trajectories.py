@@ -29,8 +29,9 @@ class Trajectories:
     def __post_init__(self):
         for name in ("observations", "actions", "rewards", "mask", "terminated"):
             object.__setattr__(self, name, np.asarray(getattr(self, name)))
-        if self.mask.ndim != 2 or self.mask.dtype != bool:
-            raise ValueError(f"mask has shape {self.mask.shape} and type {self.mask.dtype}, expected (N, T) of bool")
+        if self.mask.ndim != 2 or self.mask.dtype != bool or not len(self.mask):
+            got = f"shape {self.mask.shape} and type {self.mask.dtype}"
+            raise ValueError(f"mask has {got}, expected (N, T) of bool with N of 1 or more")
         for name in ("observations", "actions", "rewards"):
             shape = getattr(self, name).shape
             if shape[:2] != self.mask.shape or (name == "rewards" and len(shape) != 2):
