@@ -209,8 +209,11 @@ def progress():
 
 
 def _lessons(rows):
+    """Each lesson that has exercises, and their cells."""
     for number, title in enumerate(exercises.LESSONS):
-        yield f"{number} {title}", [cells for exercise, _, cells in rows if exercise.lesson == number]
+        cells = [cells for exercise, _, cells in rows if exercise.lesson == number]
+        if cells:
+            yield f"{number} {title}", cells
 
 
 def _text_map(rows, summary, columns):

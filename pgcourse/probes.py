@@ -208,11 +208,11 @@ def scripted_sample(uniforms, rewards):
     """
 
     def sample(theta, k):
-        theta = np.array(as_array(theta), dtype=np.float64)
-        if theta.shape != (rewards.size,):
+        if np.shape(theta) != (rewards.size,):
             raise ValueError(f"sample was not given a theta of shape {(rewards.size,)}")
-        if not 0 <= k < len(uniforms):
+        if int(k) != k or not 0 <= k < len(uniforms):
             raise IndexError("sample was asked for a batch that does not exist")
+        theta, k = np.array(as_array(theta), dtype=np.float64), int(k)
         logits = theta.reshape(rewards.shape)
         probs = np.exp(logits - logits.max(1, keepdims=True))
         probs /= probs.sum(1, keepdims=True)
@@ -220,6 +220,7 @@ def scripted_sample(uniforms, rewards):
         scores = np.eye(rewards.shape[1])[actions] - probs
         return scores.reshape(len(actions), -1), rewards[np.arange(len(rewards)), actions].sum(1)
 
+    sample.__qualname__ = "sample"  # for messages about its arguments
     return sample
 
 
