@@ -7,9 +7,11 @@ a dot.
 import base64
 import html
 import io
+import itertools
 
 import matplotlib
 import numpy as np
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -136,4 +138,142 @@ def learning_curve(ax, steps, returns, goal=None, colour="estimate"):
         )
     ax.set_xlabel("environment steps")
     ax.set_ylabel("mean return of a batch")
+    return ax
+
+
+def before_after(ax, before, after, labels):
+    """Pairs of bars over `labels`: hatched grey before a step, vermilion after it."""
+    place = np.arange(len(labels))
+    ax.bar(place - 0.2, before, 0.38, color=COLOURS["before"], hatch="//", edgecolor="white", lw=0, label="before")
+    ax.bar(place + 0.2, after, 0.38, color=COLOURS["after"], label="after")
+    ax.set_xticks(place, labels)
+    ax.legend(frameon=False)
+    return ax
+
+
+def predicted_actual(ax, predicted, actual, labels=()):
+    """A dot for each predicted and actual value, on or off the line where the two are equal; dots may share a label."""
+    ends = np.min([predicted, actual]), np.max([predicted, actual])
+    ax.plot(ends, ends, color=COLOURS["exact"], lw=1)
+    ax.plot(predicted, actual, "o", color=COLOURS["after"], ms=5 if len(labels) else 2)
+    shared = {}
+    for x, y, label in zip(predicted, actual, labels, strict=False):
+        shared.setdefault((round(float(x), 9), round(float(y), 9)), []).append(label)
+    for dot, names in shared.items():
+        ax.annotate(", ".join(names), dot, xytext=(5, -11), textcoords="offset points", fontsize=9, color="#666666")
+    ax.margins(0.15)
+    return ax
+
+
+def padded_batch(ax, trajectories):
+    """The rewards of a small batch as a table, a row for each trajectory, with its end; padding is hatched."""
+    count, horizon = trajectories.mask.shape
+    step = {"color": COLOURS["reward"], "alpha": 0.18, "lw": 0}
+    padding = {"facecolor": "white", "edgecolor": "#bbbbbb", "hatch": "////", "lw": 0}
+    for i, t in np.ndindex(count, horizon):
+        happened = trajectories.mask[i, t]
+        ax.bar(t + 1, 0.84, 0.9, bottom=i - 0.42, **(step if happened else padding))
+        if happened:
+            ax.text(t + 1, i, f"{trajectories.rewards[i, t]:g}".replace("-", "−"), ha="center", va="center")
+    for i, terminated in enumerate(trajectories.terminated):
+        ax.text(horizon + 0.7, i, "■ terminated" if terminated else "▷ truncated", va="center", fontsize=10)
+    ax.set(xlim=(0.4, horizon + 2.6), ylim=(count - 0.5, -0.5), xlabel="step t", ylabel="trajectory i")
+    ax.set_xticks(range(1, horizon + 1))
+    ax.set_yticks(range(count), range(1, count + 1))
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def intervals(ax, centres, half_widths, exact, colour="estimate"):
+    """Confidence intervals (M,) side by side and the exact value as a line; returns how many miss it: the thick ones
+    with a hollow diamond.
+    """
+    missed = np.abs(centres - exact) > half_widths
+    hit = {"fmt": "o", "ms": 4, "elinewidth": 1.2}
+    miss = {"fmt": "D", "ms": 7, "elinewidth": 3, "mfc": "white"}
+    for which, style in ((~missed, hit), (missed, miss)):
+        place = np.flatnonzero(which) + 1
+        ax.errorbar(place, centres[which], half_widths[which], color=COLOURS[colour], **style)
+    ax.axhline(exact, color=COLOURS["exact"], zorder=3)
+    return int(missed.sum())
+
+
+def slots(ax, episodes, kept):
+    """Episodes (slot, first step, last step) as bars over time, a row for each slot; those not kept are hatched."""
+    filled = {"facecolor": COLOURS["estimate"], "edgecolor": "white"}
+    hatched = {"facecolor": "white", "edgecolor": "#999999", "hatch": "////", "lw": 0.8}
+    for episode in episodes:
+        slot, begin, end = episode
+        ax.barh(slot, end - begin + 1, left=begin, height=0.7, **(filled if episode in kept else hatched))
+    numbers = sorted({slot for slot, _, _ in episodes})
+    ax.set(xlabel="step", yticks=numbers, ylim=(numbers[-1] + 0.6, numbers[0] - 0.6))
+    return ax
+
+
+def trajectory_tree(ax, mdp, probs, state_names, action_names):
+    """Every trajectory as a path to the right, with its probability and total reward at the end.
+
+    probs (S, A). The world's choices are grey and solid, the policy's orange and dashed; the thicker, the likelier.
+    """
+    ends = itertools.count()
+
+    def grow(x, s, a, t, likely, earned):
+        if a is None:
+            options = [(s, b, t, likely * probs[s, b], earned + mdp.r[s, b]) for b in range(mdp.num_actions)]
+        elif t < mdp.horizon:
+            row = mdp.initial if s is None else mdp.P[s, a]
+            options = [(after, None, t + 1, likely * row[after], earned) for after in np.flatnonzero(row)]
+        else:
+            y = -next(ends)
+            ax.text(x + 0.5, y, f"{likely:.3f}", va="center", ha="center", fontsize=9)
+            ax.text(x + 0.95, y, f"{earned:g}".replace("-", "−"), va="center", ha="center", fontsize=9)
+            return y
+        ys = [grow(x + 1, *option) for option in options]
+        y = np.mean(ys)
+        colour, style = (COLOURS["policy"], (0, (4, 1.5))) if a is None else (COLOURS["before"], "-")
+        for child, option in zip(ys, options, strict=True):
+            width = 0.6 + 6 * option[3]
+            ax.plot([x, x + 1], [y, child], color=colour, ls=style, lw=width, zorder=1, solid_capstyle="round")
+            name = action_names[option[1]] if a is None else state_names[option[0]]
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            ax.text(x + 1, child, name, va="center", ha="center", fontsize=9, bbox=box, zorder=2)
+        return y
+
+    grow(0, None, 0, 0, 1.0, 0.0)
+    heads = ["p(s₁)", "π(a | s)"] + ["p(s′ | s, a)", "π(a | s)"] * (mdp.horizon - 1)
+    places = [*np.arange(2 * mdp.horizon) + 0.5, 2 * mdp.horizon + 0.5, 2 * mdp.horizon + 0.95]
+    for x, head in zip(places, [*heads, "π(τ)", "r(τ)"], strict=True):
+        ax.text(x, 1, head, ha="center", fontsize=10)
+    ax.set(xlim=(-0.1, 2 * mdp.horizon + 1.2), ylim=(-next(ends) + 0.5, 2))
+    ax.set_axis_off()
+    return ax
+
+
+def trajectory_blocks(ax, total_rewards, probabilities, before=None):
+    """A block for each trajectory (N,), as high as it is likely, piled up over its total reward; J balances the piles.
+
+    before: probabilities (N,) to compare with, as a grey dashed outline of the piles.
+    """
+    order = np.lexsort((-probabilities, total_rewards))
+    total_rewards, probabilities = total_rewards[order], probabilities[order]
+    levels, first, which = np.unique(total_rewards, return_index=True, return_inverse=True)
+    bottoms = np.cumsum(probabilities) - probabilities
+    bottoms -= bottoms[first][which]
+    corners = [(-0.4, 0), (-0.4, 1), (0.4, 1), (0.4, 0)]
+    piled = zip(total_rewards, bottoms, probabilities, strict=True)
+    blocks = [[(r + dx, bottom + dy * p) for dx, dy in corners] for r, bottom, p in piled]
+    ax.add_collection(PolyCollection(blocks, facecolor=COLOURS["policy"], edgecolor="white", linewidth=0.4))
+    highest = np.bincount(which, probabilities).max()
+    if before is not None:
+        heights = np.bincount(which, before[order])
+        highest = max(highest, heights.max())
+        ax.bar(levels, heights, 0.8, facecolor="none", edgecolor=COLOURS["before"], ls="--", lw=1.2)
+    objective = probabilities @ total_rewards
+    ax.axvline(objective, color=COLOURS["exact"], lw=1.2)
+    ax.plot([objective], [0], "^", color=COLOURS["exact"], ms=10, clip_on=False, zorder=3)
+    ax.text(objective, 1.02, f"J = {objective:.2f}", ha="center", transform=ax.get_xaxis_transform())
+    ax.set_ylim(0, 1.05 * highest)
+    ax.set_xlabel("total reward r(τ)")
+    ax.set_ylabel("probability π(τ), piled up")
     return ax

@@ -27,10 +27,20 @@ def _apply_numpy(network, x):
     """The forward pass of Linear and Tanh layers in NumPy, on the very memory that torch holds."""
     for layer in network:
         if isinstance(layer, nn.Tanh):
-            x = np.tanh(x)
+            np.tanh(x, out=x)
         else:
-            x = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+            x = x @ _view(layer, "weight").T
+            x += _view(layer, "bias")
     return x
+
+
+def _view(layer, name):
+    """A NumPy view of a layer's parameter, kept while it stays where it is: making one takes longer than using it."""
+    parameter = layer._parameters[name]
+    kept = layer.__dict__.get(f"_{name}_view")
+    if kept is None or kept[0] != parameter.data_ptr():
+        kept = layer.__dict__[f"_{name}_view"] = parameter.data_ptr(), parameter.detach().numpy()
+    return kept[1]
 
 
 def _vectors(observations, num_features):
