@@ -14,8 +14,6 @@ SYSTEM_PACKAGES = chromium
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMPS = $(VENV)/stamps
-# What stored outputs depend on besides the pinned versions.
-DETERMINISTIC = PYTHONHASHSEED=0 OMP_NUM_THREADS=1 COLUMNS=80 SDL_VIDEODRIVER=dummy MPLBACKEND=
 
 .PHONY: help install lab test notebooks bench system-packages clean
 .DEFAULT_GOAL := help
@@ -27,7 +25,7 @@ install: $(STAMPS)/everything system-packages
 
 lab: $(STAMPS)/lab
 	@echo "Opening the lessons at http://localhost:$(PORT) (stop with Ctrl-C)"
-	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/01_log_gradient_trick.ipynb \
+	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb \
 	  --port=$(PORT) $$([ "$$(id -u)" = 0 ] && echo --allow-root) $(ARGS)
 
 test: install
@@ -35,10 +33,8 @@ test: install
 	$(BIN)/ruff format --check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)
 
-notebooks: $(STAMPS)/lab
-	$(DETERMINISTIC) $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
-	  --ExecutePreprocessor.timeout=120 $(or $(ARGS),notebooks/*.ipynb)
+notebooks: $(STAMPS)/everything
+	@$(BIN)/python tools/execute_notebooks.py $(or $(ARGS),$(wildcard notebooks/*.ipynb))
 
 bench: $(STAMPS)/everything
 	@$(PIP) '.[bench]'

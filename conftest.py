@@ -23,20 +23,14 @@ from nbclient.exceptions import CellExecutionComplete
 from nbval.plugin import IPyNbCell, IPyNbFile
 from PIL import Image, ImageSequence
 
-KERNEL_ENVIRONMENT = {
-    "COLUMNS": "80",
-    "MPLBACKEND": "",  # the kernel then takes its inline backend
-    "OMP_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-    "SDL_VIDEODRIVER": "dummy",
-}
+from tools.execute_notebooks import KERNEL_ENVIRONMENT, WIDGET_VIEW
+
 MAX_RMS = 2  # of 255, over a whole frame
 MAX_TILE_RMS = 10  # over any tile: one changed digit vanishes in the mean over a frame, not in the mean over its tile
 TILE = 32
 
 DATA_URI = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,([A-Za-z0-9+/=\s]+)")
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # holds a random model id
 RANDOM_IDS = {r"\b0x[0-9a-f]{6,16}\b": "0xADDRESS", r"\b[0-9a-f]{32}\b": "UUID"}
 
 
