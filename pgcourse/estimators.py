@@ -69,11 +69,11 @@ def batch_mean_advantages(returns, mask=None):
     """Returns minus their mean over the batch, Eq. (7.2): A_it = G_it − (1/N) Σ_j G_jt.
 
     returns: (N,), or (N, T) with a mask; then the mean at each t divides by N, a finished episode counting as 0.
-    Because each trajectory is in its own baseline, the estimator's expectation is exactly (N − 1)/N of ∇J; nothing at N
-    = 1.
+    Each trajectory is in its own baseline: the estimator's expectation is exactly (N − 1)/N of ∇J, nothing at N = 1.
     """
     returns, alive = _columns(returns, mask)
-    return _like(alive * (returns - returns.mean(0)), mask)
+    first = returns[0]  # the mean of equal numbers, taken from there, is that number without a rounding
+    return _like(alive * (returns - (first + (returns - first).mean(0))), mask)
 
 
 def leave_one_out_advantages(returns, mask=None):
@@ -89,7 +89,8 @@ def leave_one_out_advantages(returns, mask=None):
             f"returns has {len(returns)} trajectory, expected 2 or more: nothing is left to leave one out of"
         )
     others = alive.sum(0) - alive
-    baseline = (returns.sum(0) - returns) / np.maximum(others, 1)
+    offset = alive * (returns - returns[0])  # as above
+    baseline = returns[0] + (offset.sum(0) - offset) / np.maximum(others, 1)
     return _like(alive * (returns - np.where(others > 0, baseline, 0)), mask)
 
 

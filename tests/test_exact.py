@@ -75,6 +75,30 @@ def test_a_table_of_plain_numbers_keeps_all_its_digits():
     assert exact.trajectories(mdp.two_armed(), probs)[1].tolist() == pytest.approx([0.1, 0.9], abs=1e-15)
 
 
+class InFloat32(torch.nn.Module):
+    """A policy as torch builds it unless told otherwise."""
+
+    def __init__(self, model, seed):
+        super().__init__()
+        theta = np.random.default_rng(seed).normal(size=model.r.shape)
+        self.theta = torch.nn.Parameter(torch.tensor(theta, dtype=torch.float32))
+
+    def forward(self, states):
+        return torch.distributions.Categorical(logits=self.theta[states])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_policy_in_float32_is_evaluated_in_float64(seed):
+    model = mdp.slippery_grid(horizon=2)
+    policy = InFloat32(model, seed)
+    probs = [witnesses.softmax(row) for row in policy.theta.tolist()]
+    objective, (_, probabilities) = exact.objective(model, policy), exact.trajectories(model, policy)
+    mean, _ = exact.expectation(lambda batch: batch.total_rewards[:, None], model, policy)
+    assert objective.dtype == probabilities.dtype == mean.dtype == torch.float64
+    for j in (objective, mean[0]):
+        close(j, witnesses.objective(model, probs), tolerance=1e-6)  # its probabilities are rounded to 6e-8
+
+
 def test_objectives_by_hand():
     always = {a: np.eye(2)[np.full(5, a)] for a in (0, 1)}
     assert exact.objective(mdp.two_armed(), [[0.25, 0.75], [0.5, 0.5]]) == 1.75

@@ -249,8 +249,10 @@ def test_the_seed_decides(simulate):
 
 def test_observations_are_not_the_environments_own_memory():
     env, right = mdp.MDPVectorEnv("corridor", 4), np.ones(4, dtype=int)
-    for observations in (env.reset(seed=0)[0], env.step(right)[0]):
-        observations[:] = 0
+    observations, _ = env.reset(seed=0)
+    observations[:] = 3
+    observations = env.step(right)[0]
+    observations[:] = 3
     assert env.step(right)[0].tolist() == [2, 2, 2, 2]
 
 

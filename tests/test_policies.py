@@ -1,4 +1,5 @@
 import copy
+import io
 import math
 
 import numpy as np
@@ -223,6 +224,29 @@ def test_acting_and_learning_share_their_memory(build, observations):
     policy.load_state_dict(shaken(build(), seed=7).state_dict())
     assert (agree(policy) != stepped).any()
     np.testing.assert_array_equal(agree(twin), stepped)  # a copy goes its own way
+
+
+def copied_twice(originals):
+    copied = copy.deepcopy(originals.pop())
+    return copy.deepcopy(copied)
+
+
+def by_way_of_a_file(originals):
+    file = io.BytesIO()
+    torch.save(originals.pop(), file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("replace", [copied_twice, by_way_of_a_file])
+def test_a_copy_that_outlives_its_original_acts_with_its_own_weights(replace):
+    # A copy likes to get the memory that its original has left: whatever was remembered by address is stale there
+    for seed in range(30):
+        originals = [policies.MLP(3, 4, rng(seed))]
+        originals[0].act(VECTORS, rng())
+        policy = shaken(replace(originals))
+        fast, slow = forward_both(policy, VECTORS)
+        np.testing.assert_allclose(fast, slow, atol=1e-12)
 
 
 @pytest.mark.parametrize("uniform", [0.0, 0.5, float(np.nextafter(1, 0))])

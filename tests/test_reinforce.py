@@ -1,11 +1,12 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from inputs import shaken
 
-from pgcourse import estimators, policies, reinforce, rollouts
+from pgcourse import estimators, mdp, policies, reinforce, rollouts
 from pgcourse.reinforce import PRESETS, Record, solved, train
 
 CORRIDOR = "pgcourse/Corridor-v0"
@@ -74,9 +75,21 @@ def test_the_recipe_is_to_go_less_the_batch_mean_over_the_deviation():
     np.testing.assert_allclose(got, advantages / deviation, atol=1e-12)
 
 
-def test_the_recipe_has_nothing_to_say_where_all_returns_are_the_same():
-    rewards, mask = np.ones((4, 500)), np.ones((4, 500), dtype=bool)
-    assert not reinforce.standardised_to_go(rewards, mask, 0.995).any()
+@pytest.mark.parametrize("n", [1, 2, 3, 16, 50])
+@pytest.mark.parametrize("reward", [1.0, -1.0, 0.1])
+def test_the_recipe_has_nothing_to_say_where_all_episodes_are_the_same(n, reward):
+    # The mean of n equal numbers is off by a rounding: divided by a deviation of the same size, that is a full step
+    rewards, mask = np.full((n, 500), reward), np.ones((n, 500), dtype=bool)
+    for discount in (0.99, 0.995, 1.0):
+        assert not reinforce.standardised_to_go(rewards, mask, discount).any()
+
+
+def test_nothing_is_learned_from_episodes_that_are_all_the_same():
+    envs = rollouts.make(CORRIDOR, 50, mdp=mdp.corridor(horizon=3))  # nobody gets out: three times −1
+    policy, weights = policies.SoftmaxTable(5, 2), partial(reinforce.standardised_to_go, discount=0.99)
+    loop = reinforce.reinforce(envs, policy, weights, torch.optim.Adam(policy.parameters(), lr=0.1), 50, rng())
+    assert [next(loop).mean_return for _ in range(3)] == [-3, -3, -3]
+    assert not flat(policy).any()
 
 
 # When it is solved
