@@ -32,7 +32,8 @@ def action_probabilities(mdp, policy):
         distribution = policy(torch.arange(mdp.num_states))
         if not isinstance(distribution, torch.distributions.Categorical):
             raise ValueError(f"policy is a {type(policy).__name__}, expected one for discrete actions")
-        probs = distribution.probs
+        probs = distribution.probs.to(torch.float64)
+        probs = probs / probs.sum(-1, keepdim=True)  # those of a float32 policy sum to one only to float32
     else:
         probs = torch.as_tensor(policy, dtype=torch.float64)
     if probs.shape != mdp.r.shape:

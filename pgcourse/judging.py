@@ -6,8 +6,8 @@ misconceptions, which are ours, are run right here. `python -m pgcourse.judging 
 When numbers are equal. A right answer differs from the oracle by roundings, each of at most ε times the quantity
 rounded, and no honest intermediate quantity is much larger than the largest number in sight (inputs, padding too, and
 result). Its error is therefore within `roundings` · ε · that number, where `roundings` = 256 is what sums of some
-hundred terms may gather. ε is that of the answer's own type: a float64 array that holds only float32 numbers came from
-float32, since numbers computed in float64 have 29 more random bits.
+hundred terms may gather. ε is that of the answer's own type. Where float64 arrays hold only float32 numbers in every
+case, they came from float32: numbers computed in float64 have 29 more random bits.
 """
 
 import sys
@@ -58,27 +58,34 @@ class Verdict:
 def judge(exercise, call, seed=0):
     """The Verdict on `call(inputs)` → named arrays or a Problem, over the cases of that seed."""
     cases = exercise.cases(seed)
-    outcomes, failures = [], []
-    for number, inputs in enumerate(cases, 1):
-        outcome = call(inputs)
-        kind = outcome.kind if isinstance(outcome, Problem) else "wrong"
-        if kind == "not attempted" and number == 1:
+    outcomes = []
+    for inputs in cases:
+        outcomes.append(call(inputs))
+        kind = _kind(outcomes[-1])
+        if kind == "not attempted" and len(outcomes) == 1:
             return Verdict(exercise, kind, f"{exercise.name}: not attempted yet")
-        kind = "raised" if kind == "not attempted" else kind
-        outcomes.append(outcome)
-        wrong = disagreement(expected(exercise, inputs), outcome, inputs, exercise.roundings)
+        if kind in ("timed out", "reference", "not a function"):
+            break
+    eps = _epsilons(outcomes)
+    failures = []
+    for number, (inputs, outcome) in enumerate(zip(cases, outcomes, strict=False), 1):
+        wrong = disagreement(expected(exercise, inputs), outcome, inputs, exercise.roundings, eps)
         if wrong:
             size = sum(np.size(value) for value in inputs.values())
-            failures.append((size, number, kind, f"{exercise.name} {wrong}"))
-        if kind in ("timed out", "reference", "not a function"):
-            failures = failures[-1:]
-            break
+            failures.append(
+                (size, number, _kind(outcome).replace("not attempted", "raised"), f"{exercise.name} {wrong}")
+            )
     if not failures:
         return Verdict(exercise, "passed", f"{exercise.name}: right in all {len(cases)} cases")
-    _, number, kind, sentence = min(failures)
-    rows = () if kind in ("reference", "not a function") else _rows(exercise, cases[number - 1], outcomes[number - 1])
+    _, number, kind, sentence = min(failures) if len(outcomes) == len(cases) else failures[-1]
+    hidden = kind in ("reference", "not a function")
+    rows = () if hidden else _rows(exercise, cases[number - 1], outcomes[number - 1], eps)
     misconception, hint = _diagnose(exercise, cases, outcomes)
     return Verdict(exercise, kind, sentence, rows, f"case {number} of {len(cases)}", misconception, hint)
+
+
+def _kind(outcome):
+    return outcome.kind if isinstance(outcome, Problem) else "wrong"
 
 
 def run(answer, inputs, kind, time_limit=None):
@@ -96,11 +103,14 @@ def expected(exercise, inputs):
     return {name: probes.as_array(value) for name, value in named.items()}
 
 
-def epsilon(array):
-    """The relative size of a rounding in the type in which these numbers were computed."""
+def _epsilons(outcomes):
+    """Type → the relative size of a rounding, for the float32 and float64 arrays among all outcomes of an answer."""
+    arrays = [array for outcome in outcomes if not isinstance(outcome, Problem) for array in outcome.values()]
     with np.errstate(over="ignore"):
-        is_single = array.dtype.kind == "f" and np.array_equal(array, array.astype(np.float32), equal_nan=True)
-    return SINGLE if is_single else PRECISE
+        is_single = all(
+            np.array_equal(a, a.astype(np.float32), equal_nan=True) for a in arrays if a.dtype == np.float64
+        )
+    return {np.dtype(np.float32): SINGLE, np.dtype(np.float64): SINGLE if is_single else PRECISE}
 
 
 def tolerance(eps, roundings, arrays):
@@ -109,10 +119,10 @@ def tolerance(eps, roundings, arrays):
     return roundings * eps * float(np.abs(values[np.isfinite(values)]).max(initial=0))
 
 
-def disagreement(wanted, outcome, inputs, roundings, eps=None):
+def disagreement(wanted, outcome, inputs, roundings, eps):
     """What is wrong with an outcome, as the rest of a sentence that begins with the exercise's name; "" if nothing is.
 
-    wanted: the oracle's named arrays. eps: of the answer's own type unless given.
+    wanted: the oracle's named arrays. eps: type → ε, as from `_epsilons`; other types are precise.
     """
     if isinstance(outcome, Problem):
         return outcome.message
@@ -122,7 +132,7 @@ def disagreement(wanted, outcome, inputs, roundings, eps=None):
             return f"{verb} {_shape(got)}, expected {_shape(want)}"
         if got.dtype == bool and want.dtype != bool:
             return f"{verb} True and False, expected numbers"
-        bad = ~_close(got, want, tolerance(eps or epsilon(got), roundings, [want, *inputs.values()]))
+        bad = ~_close(got, want, tolerance(eps.get(got.dtype, PRECISE), roundings, [want, *inputs.values()]))
         if bad.any():
             index = tuple(np.argwhere(bad)[0])
             place = f" at [{', '.join(map(str, index))}]" if index else ""
@@ -155,7 +165,8 @@ def _diagnose(exercise, cases, outcomes):
         return (same[0], same[0].hint) if len(same) == 1 else (None, "")
     wanted = [expected(exercise, inputs) for inputs in cases]
     triples = list(zip(wanted, outcomes, cases, strict=True))
-    if not any(disagreement(*triple, exercise.roundings, SINGLE) for triple in triples):
+    coarse = {np.dtype(np.float32): SINGLE, np.dtype(np.float64): SINGLE}
+    if not any(disagreement(*triple, exercise.roundings, coarse) for triple in triples):
         return None, SINGLE_HINT
     opposite = _lookalikes(exercise, cases, outcomes, -1)
     if len(opposite) == 1:
@@ -217,14 +228,14 @@ def _factor(got, want, inputs, exercise):
     return factor if abs(factor) > SINGLE and _close(got, factor * want, within).all() else None
 
 
-def _rows(exercise, inputs, outcome):
+def _rows(exercise, inputs, outcome, eps):
     wanted = expected(exercise, inputs)
     rows = [("input", name, _show(value)) for name, value in inputs.items()]
     got = {} if isinstance(outcome, Problem) else outcome
     rows += [("got", name, _show(value)) for name, value in got.items()]
     rows += [("expected", name, _show(value)) for name, value in wanted.items()]
     for name, value in got.items():
-        within = tolerance(epsilon(value), exercise.roundings, [wanted[name], *inputs.values()])
+        within = tolerance(eps.get(value.dtype, PRECISE), exercise.roundings, [wanted[name], *inputs.values()])
         rows.append(("tolerance", name, f"{within:.1g}"))
     return tuple((what, "" if name == "result" else name, text) for what, name, text in rows)
 

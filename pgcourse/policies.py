@@ -35,12 +35,11 @@ def _apply_numpy(network, x):
 
 
 def _view(layer, name):
-    """A NumPy view of a layer's parameter, kept while it stays where it is: making one takes longer than using it."""
-    parameter = layer._parameters[name]
-    kept = layer.__dict__.get(f"_{name}_view")
-    if kept is None or kept[0] != parameter.data_ptr():
-        kept = layer.__dict__[f"_{name}_view"] = parameter.data_ptr(), parameter.detach().numpy()
-    return kept[1]
+    """A NumPy view of a layer's parameter, kept while it is one: making it takes longer than using it."""
+    parameter, kept = layer._parameters[name], layer.__dict__.get(f"_{name}_view")
+    if kept is None or kept.__array_interface__["data"][0] != parameter.data_ptr():  # a copied layer has a copy of it
+        kept = layer.__dict__[f"_{name}_view"] = parameter.detach().numpy()
+    return kept
 
 
 def _vectors(observations, num_features):

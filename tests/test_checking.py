@@ -88,7 +88,7 @@ def test_a_known_mistake_is_shown_named_and_hinted():
           input      mask            [[ True]]
           got        log_probs.grad  [[2.]]
           expected   log_probs.grad  [[-2.]]
-          tolerance  log_probs.grad  6e-05
+          tolerance  log_probs.grad  1e-13
 
         This looks like: ascent.
 
@@ -290,11 +290,15 @@ def test_float32_is_judged_at_its_own_tolerance():
 def test_tolerance_follows_from_type_and_size():
     numbers = np.array([1.0, -40.0]), np.array([np.nan, np.inf])
     assert judging.tolerance(judging.PRECISE, 256, numbers) == 256 * 2**-52 * 40
-    assert judging.epsilon(np.array([0.1])) == judging.PRECISE
-    assert judging.epsilon(np.array([0.1, np.nan], dtype=np.float32)) == judging.SINGLE
-    assert judging.epsilon(np.array([0.1], dtype=np.float32).astype(np.float64)) == judging.SINGLE
-    assert judging.epsilon(np.array([1e300])) == judging.PRECISE
-    assert judging.epsilon(np.array([3])) == judging.PRECISE
+    single, double = np.array([0.1, np.nan], dtype=np.float32), np.array([0.1])
+    for arrays, eps in (
+        ([double], judging.PRECISE),
+        ([single.astype(np.float64)], judging.SINGLE),
+        ([single.astype(np.float64), double], judging.PRECISE),  # one case tells that all were computed in float64
+        ([np.array([1e300])], judging.PRECISE),
+    ):
+        found = judging._epsilons([{"result": array} for array in arrays])
+        assert found == {np.dtype(np.float32): judging.SINGLE, np.dtype(np.float64): eps}
 
 
 def test_integers_that_are_right_pass():

@@ -129,8 +129,9 @@ def test_standardised_advantages_have_deviation_one_over_real_steps():
 @pytest.mark.parametrize("n", [3, 16, 50])
 def test_equal_returns_have_no_advantage_at_all(n):
     returns, alive = np.tile(np.random.default_rng(0).normal(size=40), (n, 1)), np.ones((n, 40), dtype=bool)
-    assert not estimators.batch_mean_advantages(returns, alive).any()
-    assert not estimators.batch_mean_advantages(returns[:, 0]).any()
+    for advantages in (estimators.batch_mean_advantages, estimators.leave_one_out_advantages):
+        assert not advantages(returns, alive).any()
+        assert not advantages(returns[:, 0]).any()
 
 
 @pytest.mark.parametrize("rounding", [0.0, 1e-12])
