@@ -22,7 +22,7 @@ from pgcourse.probes import Problem
 PRECISE, SINGLE = (float(np.finfo(kind).eps) for kind in (np.float64, np.float32))
 SINGLE_HINT = (
     "It agrees to about seven digits and no further. Something in it works in float32 (torch.Tensor and .float() do) "
-    "or approximates: keep float64 from the inputs to the result."
+    "or approximates, or adds a small number for safety: keep float64, and the bare formula."
 )
 ALSO_SIGN = "Besides, the sign is turned round."
 SIGN_HINT = "In every case this is the expected result with the opposite sign."

@@ -102,6 +102,9 @@ def _surrogate_loss(answer, given):
 
     log_probs, total_rewards, mask = (torch.from_numpy(given[name]) for name in ("log_probs", "total_rewards", "mask"))
     loss = answer(log_probs.requires_grad_(), total_rewards, mask)
+    if log_probs.grad is not None:
+        message = "called backward() itself: return the loss, and leave backward() to whoever trains with it"
+        raise Problem("mutated", message, "backward inside")
     if loss is None:
         as_array(loss)
     if not isinstance(loss, torch.Tensor):
@@ -109,7 +112,6 @@ def _surrogate_loss(answer, given):
     if loss.ndim:
         shape = tuple(loss.shape)
         raise Problem("shape", f"returned a loss of shape {shape}, expected a scalar, shape ()", f"shape {shape}")
-    log_probs.grad = None
     if loss.requires_grad:
         loss.backward()
     if log_probs.grad is None:

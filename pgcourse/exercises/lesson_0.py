@@ -154,6 +154,11 @@ AVERAGE = Exercise(
             lambda rewards: rewards.cumsum() / np.arange(1, len(rewards) + 1),
         ),
         Misconception(
+            "the last reward instead of the sum",
+            "Only the last reward is left. In your loop, = puts the new one in the place of the sum so far.",
+            lambda rewards: rewards[-1] / len(rewards),
+        ),
+        Misconception(
             "return inside the loop",
             "Your function comes back after the first reward. Look at how far the return statement is indented.",
             lambda rewards: rewards[0] / len(rewards),

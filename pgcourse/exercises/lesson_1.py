@@ -685,8 +685,8 @@ SCORE_FUNCTION_ESTIMATE = Exercise(
         ),
         Misconception(
             "probabilities counted twice",
-            "You weigh each sample with its probability. Sampling has done that already: likely actions turn up more "
-            "often.",
+            "You weigh each sample with its probability, or differentiate π instead of log π, which is the same. "
+            "Sampling has done that already: likely actions turn up more often.",
             lambda logits, actions, rewards: (
                 (rewards * _softmax(logits)[actions]) @ _score_rows(logits, actions) / len(rewards)
             ),

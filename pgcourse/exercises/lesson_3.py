@@ -396,6 +396,26 @@ POLICY_GRADIENT_ESTIMATE = Exercise(
             lambda scores, r: r @ scores,
         ),
         Misconception(
+            "the first trajectory only",
+            "Only the first trajectory has a say. Is there a return inside your loop?",
+            lambda scores, r: scores[0] * r[0] / len(r),
+        ),
+        Misconception(
+            "the last trajectory only",
+            "Only the last trajectory is left. In your loop, = puts the new term in the place of the sum so far.",
+            lambda scores, r: scores[-1] * r[-1] / len(r),
+        ),
+        Misconception(
+            "the last trajectory skipped",
+            "The last trajectory is missing. In Python range(n) ends before n, and [:-1] before the last.",
+            lambda scores, r: r[:-1] @ scores[:-1] / len(r),
+        ),
+        Misconception(
+            "standardised with a deviation of one element",
+            "You standardise the rewards, which (3.2) does not; with N − 1 in the deviation a batch of one gives NaN.",
+            lambda scores, r: ((r - r.mean()) / torch.tensor(r).std().numpy()) @ scores / len(r),
+        ),
+        Misconception(
             "wrong sign",
             "Turned round: this points downhill. The minus belongs to a loss, which somebody minimises; here the "
             "gradient of J itself is asked.",
@@ -1217,8 +1237,8 @@ BUG_HUNT_SIDE_BY_SIDE = Exercise(
         ),
         Misconception(
             "the first to begin",
-            "Fair! Who begins first is settled before anybody plays, so this has no bias either. Here the plan is "
-            "another one, though: number i belongs to slot i mod K.",
+            "Fair! Which episodes count is settled before they are played, so this has no bias either. Here the plan "
+            "is another one, though: number i belongs to slot i mod K.",
             lambda rewards, ended, n: _totals(sorted(_found(rewards, ended), key=lambda e: (e[2], e[0])))[:n],
         ),
         Misconception(

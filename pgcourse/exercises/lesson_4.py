@@ -197,6 +197,8 @@ def _reinforce_cases(seed):
         _reinforce_case([0.0, 0.0], [[[0.3], [0.6]], [[0.1], [0.1]], [[0.9], [0.7]]], [[1.0, 3.0]], **one),
         _reinforce_case([0.0, 0.0], [[[0.3]], [[0.45]], [[0.9]], [[0.2]]], [[2.0, -1.0]], 0.5, 2),
         _reinforce_case([0.5, -0.5], [[[0.3], [0.9]], [[0.2], [0.4]]], [[1.0, -2.0]], 0.5, 0),
+        # batch 0 pays nothing, then one whose rewards average zero: no reason to stop, nor to skip it
+        _reinforce_case([0.0, 0.0, 0.0], [[[0.2], [0.1]], [[0.5], [0.8]], [[0.9], [0.2]]], [[0.0, 2.0, -2.0]], 0.5, 3),
     ]
     # iterations, trajectories, steps, actions: one and several of each, and as many trajectories as parameters
     for sizes in ((1, 3, 2, 2), (2, 1, 1, 2), (3, 4, 2, 2), (4, 6, 2, 3), (5, 5, 1, 3), (8, 3, 2, 2)):

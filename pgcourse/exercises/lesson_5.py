@@ -354,6 +354,7 @@ def _predicted_cases(seed):
         case(score=[0.5, -0.5], gradient=[2.0, 1.0], learning_rate=0.1),
         case(score=[1.0, -2.0], gradient=[4.0, 2.0], learning_rate=0.25),  # orthogonal: no change at all
         case(score=[1.5, -0.5, -1.0], gradient=[-2.0, 0.5, 1.5], learning_rate=1.0),
+        case(score=[2.0, 1.0], gradient=[0.25, -0.125], learning_rate=2.0),  # shorter than 1: clipping leaves it alone
     ]
     for size, learning_rate in ((3, 0.01), (4, 2.0), (6, 0.3), (9, 1e-3)):
         score, gradient = rng.normal(size=(2, size))
@@ -455,6 +456,11 @@ PREDICTED_CHANGE = Exercise(
             "Both vectors are scaled to length one before they meet. The loop steps by α ĝ as it is, and a longer "
             "score means a steeper slope.",
             lambda g, v, lr: lr * g @ v / (_norm(g) * _norm(v)),
+        ),
+        Misconception(
+            "gradient clipped to length one",
+            "A long ĝ is cut to length one before the step. Many trainers do that; (5.8) asks for α ĝ as it is.",
+            lambda g, v, lr: lr * g @ v / max(1, _norm(v)),
         ),
         Misconception(
             "gradient scaled to length one",
