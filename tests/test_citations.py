@@ -41,6 +41,8 @@ def test_docstrings_cite_only_equations_that_exist():
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_tags_count_from_one_and_references_lead_somewhere(path):
     lesson, text = int(path.name[:2]), markdown(path)
+    untagged = [equation for equation in re.findall(r"\$\$(.*?)\$\$", text, re.DOTALL) if not TAG.search(equation)]
+    assert not untagged, "a displayed equation has a tag"
     own = [(int(a), int(b)) for a, b in TAG.findall(text)]
     assert own == [(lesson, n + 1) for n in range(len(own))]
     known = tags()
