@@ -85,7 +85,7 @@ class SoftmaxPolicy(nn.Module):
             raise ValueError(
                 f"policy has logits {logits[np.isnan(cumulative[:, -1])][0]}, expected numbers: did θ blow up?"
             )
-        return (rng.random((len(logits), 1)) * cumulative[:, -1:] >= cumulative).sum(-1)
+        return (rng.random((len(logits), 1)) * cumulative[:, -1:] < cumulative).argmax(-1)
 
 
 class SoftmaxTable(SoftmaxPolicy):

@@ -112,7 +112,7 @@ def _to_environment(space):
 
 def _assemble(steps, quota, resets_next_step):
     """Cuts the steps (L, K) of K slots into episodes, leaving out resets and what a slot did after its last episode."""
-    observations, actions, rewards, terminated, ended = (np.stack(column) for column in zip(*steps, strict=True))
+    observations, actions, rewards, terminated, ended = (np.array(column) for column in zip(*steps, strict=True))
     after_end = np.zeros_like(ended)
     after_end[1:] = ended[:-1]
     episode = np.cumsum(after_end, 0)
