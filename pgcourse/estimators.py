@@ -106,6 +106,15 @@ def _like(advantages, mask):
     return advantages[:, 0] if mask is None else advantages
 
 
+def state_value_advantages(returns, values, mask):
+    """Rewards to go minus the values of the states they start from, Eq. (7.7): A_it = G_it − V_t(s_it). All (N, T).
+
+    Unbiased for whatever values, as long as they know nothing of a_t and of what came after it in this very batch.
+    Returns (N, T), zero where the mask is False.
+    """
+    return _masked(returns, mask, "returns") - _masked(values, mask, "values")
+
+
 def optimal_constant_baseline(scores, returns, probabilities=None):
     """The constant b of least variance for the full return, Eq. (7.5): b = E[‖g‖² r] / E[‖g‖²].
 
@@ -137,7 +146,8 @@ def _ratio(numerator, denominator, probabilities):
 
 
 def standardised(advantages, mask):
-    """Advantages divided by their standard deviation over all steps of the batch: a step of steady size, a small bias.
+    """Advantages divided by their standard deviation over all steps of the batch, Eq. (7.8): a step of steady size, and
+    a bias.
 
     All zeros where the deviation is rounding noise beside the advantages' own size: there is nothing to learn from
     there.
@@ -187,9 +197,9 @@ def per_decision_weights(new_log_probs, old_log_probs, rewards, mask):
 
 
 def first_order_weights(new_log_probs, old_log_probs, rewards_to_go, mask):
-    """w_t = ρ_t G_t, (N, T), Eq. (8.6): leaves out how often the new policy reaches s_t at all.
+    """w_t = ρ_t G_t, (N, T), Eq. (8.6): how often s_t is reached, and what is earned from there, stay the old policy's.
 
-    Biased; little so while the policies are close.
+    Biased, in proportion to the distance while the policies are close: the gradient of the surrogate of Eq. (8.7).
     """
     return np.exp(log_ratios(new_log_probs, old_log_probs, mask)) * _masked(rewards_to_go, mask, "rewards_to_go")
 

@@ -57,6 +57,8 @@ class Verdict:
 
 def judge(exercise, call, seed=0):
     """The Verdict on `call(inputs)` → named arrays or a Problem, over the cases of that seed."""
+    if exercise.trial:
+        return _try_out(exercise, call, seed)
     cases = exercise.cases(seed)
     outcomes = []
     for inputs in cases:
@@ -82,6 +84,37 @@ def judge(exercise, call, seed=0):
     rows = () if hidden else _rows(exercise, cases[number - 1], outcomes[number - 1], eps)
     misconception, hint = _diagnose(exercise, cases, outcomes)
     return Verdict(exercise, kind, sentence, rows, f"case {number} of {len(cases)}", misconception, hint)
+
+
+def _try_out(exercise, call, seed):
+    """The Verdict on an answer that is judged by what it does: see `exercises.Trial`."""
+
+    def insist(inputs):
+        outcome = call(inputs)
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome
+
+    cases, outcomes = exercise.cases(seed), []
+    for number, inputs in enumerate(cases, 1):
+        try:
+            outcomes.append(exercise.trial.play(insist, inputs))
+        except Problem as problem:
+            if problem.kind == "not attempted" and number == 1:
+                return Verdict(exercise, problem.kind, f"{exercise.name}: not attempted yet")
+            kind, sentence, symptom = problem.kind.replace("not attempted", "raised"), problem.message, problem.key
+            hidden = kind in ("reference", "not a function")
+            rows = () if hidden else tuple(("input", name, _show(value)) for name, value in inputs.items())
+            break
+    else:
+        sentence, number, rows, symptom = exercise.trial.assess(outcomes)
+        if not rows:
+            return Verdict(exercise, "passed", f"{exercise.name}: {sentence}")
+        kind = "wrong"
+    misconception = next((m for m in exercise.misconceptions if m.name == symptom), None)
+    hint = misconception.hint if misconception else ""
+    place = f"case {number} of {len(cases)}"
+    return Verdict(exercise, kind, f"{exercise.name} {sentence}", rows, place, misconception, hint)
 
 
 def _kind(outcome):

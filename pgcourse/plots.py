@@ -12,6 +12,7 @@ import itertools
 import matplotlib
 import numpy as np
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -77,10 +78,12 @@ def show(fig, alt):
 
 
 def animation(frames, alt, frames_per_second=50, width=480):
-    """Frames (F, height, width, 3) of uint8 as an animated Picture (WebP) that plays in the page, again and again."""
-    images = [Image.fromarray(frame) for frame in np.asarray(frames)]
-    size = (width, round(width * images[0].height / images[0].width))
-    images = [image.resize(size, Image.Resampling.LANCZOS) for image in images]
+    """Frames, each (height, width, 3) of uint8, as an animated Picture (WebP) that plays in the page, again and again.
+
+    Each frame is shrunk as it comes, so an iterator of them takes little memory.
+    """
+    pictures = map(Image.fromarray, frames)
+    images = [p.resize((width, round(width * p.height / p.width)), Image.Resampling.LANCZOS) for p in pictures]
     buffer = io.BytesIO()
     duration = round(1000 / frames_per_second)
     images[0].save(
@@ -277,3 +280,134 @@ def trajectory_blocks(ax, total_rewards, probabilities, before=None):
     ax.set_xlabel("total reward r(τ)")
     ax.set_ylabel("probability π(τ), piled up")
     return ax
+
+
+def table_of_terms(ax, values, written=True, colour="exact"):
+    """A square for each pair of times, values (T, T): the score's t downwards, the reward's t' to the right.
+
+    The darker, the larger in size; below the dashed stairs lies the past, t' < t.
+    """
+    horizon = len(values)
+    darkness = np.abs(values) / max(np.abs(values).max(), 1e-9)
+    shades = LinearSegmentedColormap.from_list(colour, ["white", COLOURS[colour]])
+    ax.imshow(darkness, cmap=shades, vmin=0, vmax=1.15, aspect="equal")
+    for t, later in np.ndindex(horizon, horizon) if written else ():
+        text = "0" if abs(values[t, later]) < 1e-12 else f"{values[t, later]:.2g}"
+        shade = "white" if darkness[t, later] > 0.62 else "#222222"
+        ax.text(later, t, text, ha="center", va="center", fontsize=7.5, color=shade)
+    stairs = np.repeat(np.arange(horizon + 1) - 0.5, 2)
+    ax.plot(stairs[1:-1], stairs[2:], color="#666666", ls=(0, (4, 2)), lw=1.2, clip_on=False)
+    ax.set_xticks(range(horizon), range(1, horizon + 1))
+    ax.set_yticks(range(horizon), range(1, horizon + 1))
+    ax.set(xlabel="time t′ of the reward", ylabel="time t of the score")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def named_curves(ax, x, curves, biased=()):
+    """Curves (name → values like x) with their names at the right end, kept apart; those in `biased` dashed and purple.
+
+    The x axis is symmetric-logarithmic, so that it shows 0 and powers of two alike; y is logarithmic where all curves
+    are above 0.
+    """
+    for name, values in curves.items():
+        colour, style = ("biased", "--") if name in biased else ("estimate", "-")
+        ax.plot(x, values, style, color=COLOURS[colour], marker="o", ms=3, lw=1.4)
+    ax.set_xscale("symlog", base=2, linthresh=1)
+    ax.set_xticks(x, x)
+    if min(map(min, curves.values())) > 0:
+        ax.set_yscale("log")
+    ends = {name: (ax.transScale + ax.transLimits).transform((x[-1], values[-1])) for name, values in curves.items()}
+    order, gap = sorted(ends, key=lambda name: ends[name][1]), 0.085
+    heights = [ends[name][1] for name in order]
+    for k in range(1, len(heights)):
+        heights[k] = max(heights[k], heights[k - 1] + gap)
+    heights[-1] = min(heights[-1], 1.0)
+    for k in range(len(heights) - 2, -1, -1):
+        heights[k] = min(heights[k], heights[k + 1] - gap)
+    for name, height in zip(order, heights, strict=True):
+        ax.annotate(
+            name,
+            (x[-1], curves[name][-1]),
+            xytext=(1.06, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": "#bbbbbb", "lw": 0.7},
+        )
+    return ax
+
+
+def error_parts(ax, bias, spread, labels):
+    """The error √(bias² + spread²) of each estimator as a bar on a logarithmic axis, its parts as marks.
+
+    bias, spread (F,), all spreads positive. A bias below 1e-6 is taken for rounding and not drawn. Returns the number
+    of the estimator with the smallest error, whose bar has an edge.
+    """
+    error, place = np.hypot(bias, spread), np.arange(len(labels))[::-1]
+    best = int(error.argmin())
+    bars = ax.barh(place, error, 0.6, color=COLOURS["before"], alpha=0.35, lw=0)
+    bars[best].set(alpha=0.6, edgecolor=COLOURS["exact"], linewidth=1.2)
+    biased = bias > 1e-6
+    ax.plot(spread, place + 0.12, "o", color=COLOURS["estimate"], ms=6, label="spread/√N", clip_on=False)
+    ax.plot(bias[biased], place[biased] - 0.12, "D", color=COLOURS["biased"], ms=6, label="bias")
+    ax.set_xscale("log")
+    ax.minorticks_off()  # they take a third of a redraw
+    ax.axvline(1, color=COLOURS["exact"], lw=0.8, ls=":")
+    ax.set_yticks(place, labels)
+    ax.set_ylim(-0.6, len(labels) + 0.2)
+    ax.legend(ncols=2, fontsize=9, loc="upper right", handletextpad=0.1, borderaxespad=0, frameon=False)
+    return best
+
+
+def decision_map(ax, distances, counts, errors, names, tints):
+    """Which of F estimators has the smallest of the errors (distances, counts, F), as areas with their names in them.
+
+    Hatched where even that is above 1. counts on a logarithmic axis; areas of less than 2 % have no name.
+    """
+    winner, levels = errors.argmin(-1), np.log(errors)
+    for slack in (0.02, 0):  # the first coat shows only in the hairlines that the second leaves between curved borders
+        for k in np.unique(winner):
+            lead = np.delete(levels, k, -1).min(-1) - levels[..., k]
+            ax.contourf(distances, counts, lead.T, levels=[-slack, np.inf], colors=[tints[k]])
+    for k in np.unique(winner):
+        area = winner == k
+        if area.mean() < 0.02:
+            continue
+        x, y = _innermost(area)
+        tall = 3 * np.ptp(np.flatnonzero(area.any(1))) < len(distances)
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
+        style = {"ha": "center", "va": "center", "fontsize": 9, "bbox": box, "zorder": 3}
+        ax.text(distances[x], counts[y], names[k].replace(", ", ",\n"), rotation=90 * tall, **style)
+    if levels.min(-1).max() > 0:
+        with matplotlib.rc_context({"hatch.linewidth": 0.6, "hatch.color": "#555555"}):
+            ax.contourf(distances, counts, levels.min(-1).T, levels=[0, np.inf], colors="none", hatches=["////"])
+        ax.contour(distances, counts, levels.min(-1).T, levels=[0], colors=COLOURS["exact"], linewidths=1)
+    ax.set_yscale("log")
+    return ax
+
+
+def _innermost(area):
+    """The indices of a cell of a bool array as far from the area's rim as any: peeled like an onion."""
+    left = np.pad(area, 1)
+    while left.any():
+        core = np.argwhere(left) - 1
+        inner = left[1:-1, 1:-1] & left[2:, 1:-1] & left[:-2, 1:-1] & left[1:-1, 2:] & left[1:-1, :-2]
+        left = np.pad(inner, 1)
+    return core[((core - core.mean(0)) ** 2).sum(1).argmin()]
+
+
+def glimpses(axes, pictures, probabilities, actions):
+    """Pictures (K, height, width) that a policy saw, and under each the probabilities (K, A) of its actions; axes
+    (2, K).
+    """
+    for k, (above, below) in enumerate(axes.T):
+        above.imshow(pictures[k], cmap="Greys", vmin=0, vmax=1.2)
+        above.set(xticks=[], yticks=[])
+        above.spines[:].set_visible(True)
+        below.bar(range(len(actions)), probabilities[k], color=COLOURS["policy"], width=0.7)
+        below.set(ylim=(0, 1), yticks=(0, 1) if k == 0 else ())
+        below.set_xticks(range(len(actions)), actions, fontsize=9)
+    axes[1, 0].set_ylabel("π")
+    return axes

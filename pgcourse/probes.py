@@ -100,8 +100,8 @@ def _function(answer, given):
 def _surrogate_loss(answer, given):
     import torch  # here, because most exercises do without
 
-    log_probs, total_rewards, mask = (torch.from_numpy(given[name]) for name in ("log_probs", "total_rewards", "mask"))
-    loss = answer(log_probs.requires_grad_(), total_rewards, mask)
+    log_probs, *others = (torch.from_numpy(value) for value in given.values())
+    loss = answer(log_probs.requires_grad_(), *others)
     if log_probs.grad is not None:
         message = "called backward() itself: return the loss, and leave backward() to whoever trains with it"
         raise Problem("mutated", message, "backward inside")
@@ -140,11 +140,48 @@ def _reinforce(answer, given):
     return {"result": as_array(answer(theta0, scripted_sample(**sample), learning_rate, iterations))}
 
 
+def _capstone(answer, given):
+    """{"seed"} trains: answer(seed) → act, which is kept. {"seed", "observations"} asks what was kept to act."""
+    if "observations" not in given:
+        _kept[:] = []
+        with _one_thread():
+            act = answer(given["seed"])
+        if not callable(act):
+            got = "None" if act is None else f"a {_type(act)}"
+            raise Problem("not numbers", f"returned {got}, expected a function act(observations) → actions", "no act")
+        _kept[:] = [answer, act]
+        return {"trained": np.array(True)}
+    if not _kept or _kept[0] is not answer:
+        raise Problem("raised", "was asked to act before it was trained")
+    observations = given["observations"].astype(np.float32)  # as the environment gives them
+    try:
+        with _one_thread():
+            return {"actions": as_array(_kept[1](observations))}
+    except Problem as problem:
+        raise Problem(problem.kind, f"gave actions that cannot be read: act {problem.message}", problem.key) from None
+
+
+@contextmanager
+def _one_thread():
+    """For networks this small a second thread of torch only costs, several times the work."""
+    import torch  # here, because most exercises do without
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+_kept = []  # the answer that was trained last, and its act
+
 KINDS = {
     "function": _function,
     "surrogate_loss": _surrogate_loss,
     "rollout_episode": _rollout_episode,
     "reinforce": _reinforce,
+    "capstone": _capstone,
 }
 
 

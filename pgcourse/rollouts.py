@@ -5,6 +5,8 @@ side and keeps the first N episodes to finish has mostly short ones: the estimat
 applied.
 """
 
+import contextlib
+import itertools
 import os
 
 import gymnasium
@@ -138,21 +140,23 @@ def _assemble(steps, quota, resets_next_step):
 
 
 def frames(env_id, policy, rng, max_frames=500):
-    """Pictures of one episode, (F, height, width, 3) of uint8, for `plots.animation`."""
+    """Pictures of one episode, one after the other, each (height, width, 3) of uint8, for `plots.animation`."""
     envs = make(env_id)
     _check_fit(envs, policy)
     envs.close()
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # before pygame loads: nothing here needs a display
     if "rgb_array" not in envs.metadata.get("render_modes", ()):
         raise ValueError(f"env_id is {env_id!r}, expected an environment that draws pictures (render mode rgb_array)")
-    env = gymnasium.make(env_id, render_mode="rgb_array")
-    observation, _ = env.reset(seed=int(rng.integers(2**31)))
-    pictures, over = [env.render()], False
-    to_environment = _to_environment(env.action_space)
-    while not over and len(pictures) < max_frames:
-        action = to_environment(policy.act(np.asarray(observation)[None], rng))[0]
-        observation, _, terminated, truncated, _ = env.step(action)
-        over = terminated or truncated
-        pictures.append(env.render())
-    env.close()
-    return np.stack(pictures)
+    return itertools.islice(_pictures(gymnasium.make(env_id, render_mode="rgb_array"), policy, rng), max_frames)
+
+
+def _pictures(env, policy, rng):
+    with contextlib.closing(env):
+        observation, _ = env.reset(seed=int(rng.integers(2**31)))
+        to_environment, over = _to_environment(env.action_space), False
+        yield env.render()
+        while not over:
+            action = to_environment(policy.act(np.asarray(observation)[None], rng))[0]
+            observation, _, terminated, truncated, _ = env.step(action)
+            over = terminated or truncated
+            yield env.render()

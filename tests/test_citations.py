@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 CITATION = re.compile(r"\bEqs?\.\s+\((\d+)\.(\d+)\)")
 TAG = re.compile(r"\\tag\{(\d+)\.(\d+)\}")
 REFERENCE = re.compile(r"(?<![\w}])\((\d{1,2})\.(\d{1,2})\)")
-UNWRITTEN = {6, 7, 8}  # lessons that docstrings cite ahead of their notebooks
+UNWRITTEN = set()  # lessons that docstrings cite ahead of their notebooks
 
 
 def notebooks():

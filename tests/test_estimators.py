@@ -70,6 +70,8 @@ def test_returns_and_baselines_by_their_definitions(seed, n, horizon, discount):
     close(estimators.batch_mean_advantages(total), [x - sum(total) / n for x in total])
     close(estimators.leave_one_out_advantages(returns, batch.mask), table(lambda i, t: g[i][t] - mean_of_others(i, t)))
     close(estimators.leave_one_out_advantages(total), [x - (sum(total) - x) / (n - 1) for x in total])
+    v = np.random.default_rng(seed).normal(size=batch.mask.shape)
+    close(estimators.state_value_advantages(returns, v, batch.mask), table(lambda i, t: g[i][t] - v[i, t]))
 
 
 def test_returns_of_the_worked_example():
@@ -239,6 +241,7 @@ def array_functions(batch, filler):
         "rewards_to_go": to_go(batch, 0.9),
         "batch_mean_advantages": estimators.batch_mean_advantages(returns, batch.mask),
         "leave_one_out_advantages": estimators.leave_one_out_advantages(returns, batch.mask),
+        "state_value_advantages": estimators.state_value_advantages(returns, values, batch.mask),
         "standardised": estimators.standardised(values, batch.mask),
         "log_ratios": estimators.log_ratios(**ratios),
         "trajectory_log_ratio": estimators.trajectory_log_ratio(**ratios),
@@ -340,7 +343,8 @@ def test_a_state_value_baseline_does_not_bias(model):
     v = exact.values(model, policy)[0].detach().numpy()
 
     def advantages(batch):
-        return to_go(batch) - v[np.arange(model.horizon), np.where(batch.mask, batch.observations, 0)]
+        promised = v[np.arange(model.horizon), np.where(batch.mask, batch.observations, 0)]
+        return estimators.state_value_advantages(to_go(batch), promised, batch.mask)
 
     close(expectation(model, policy, advantages)[0], gradient(model, policy))
 
@@ -507,6 +511,7 @@ def test_a_discount_outside_its_range_is_refused(discount):
 MASKED = {
     "rewards": (estimators.total_reward, estimators.total_reward_weights, estimators.rewards_to_go),
     "returns": (estimators.batch_mean_advantages, estimators.leave_one_out_advantages),
+    "values": (lambda values, mask: estimators.state_value_advantages(np.zeros(mask.shape), values, mask),),
     "advantages": (estimators.standardised,),
     "new_log_probs": (lambda values, mask: estimators.log_ratios(values, np.zeros(mask.shape), mask),),
     "old_log_probs": (lambda values, mask: estimators.trajectory_log_ratio(np.zeros(mask.shape), values, mask),),

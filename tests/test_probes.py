@@ -423,3 +423,66 @@ def test_surrogate_loss_without_a_gradient_is_a_problem(answer, kind):
     with pytest.raises(Problem) as caught:
         surrogate(answer)
     assert caught.value.kind == kind
+
+
+# The trainer: called once to train and again and again to act
+
+OBSERVATIONS = np.zeros((3, 4))
+
+
+def trained(act, seed=1):
+    def answer(seed):
+        return act
+
+    assert probe(answer, {"seed": seed}, "capstone") == {"trained": np.array(True)}
+    return lambda: probe(answer, {"seed": seed, "observations": OBSERVATIONS}, "capstone")["actions"]
+
+
+def test_a_trainer_trains_once_and_then_acts():
+    calls = []
+
+    def answer(seed):
+        calls.append(seed)
+        return lambda observations: calls.append(observations.dtype) or np.arange(len(observations)) % 2
+
+    probe(answer, {"seed": 7}, "capstone")
+    for _ in range(2):
+        actions = probe(answer, {"seed": 7, "observations": OBSERVATIONS}, "capstone")["actions"]
+        assert actions.tolist() == [0, 1, 0]
+    assert calls == [7, np.float32, np.float32]
+    probe(answer, {"seed": 7}, "capstone")
+    assert calls[3:] == [7], "asked to train it trains, whatever it did before"
+
+
+def test_only_the_answer_that_was_trained_last_acts():
+    first = trained(lambda observations: observations[:, 0])
+    trained(lambda observations: observations[:, 0])
+    with pytest.raises(Problem, match="was asked to act before it was trained"):
+        first()
+
+
+@pytest.mark.parametrize(("act", "message"), [(None, "returned None"), ([], "a list"), (np.zeros(3), "a ndarray")])
+def test_a_trainer_returns_a_function(act, message):
+    with pytest.raises(Problem) as caught:
+        trained(act)
+    assert (caught.value.kind, caught.value.key) == ("not numbers", "no act")
+    assert message in caught.value.message
+
+
+def test_whatever_goes_wrong_while_acting_is_a_problem():
+    with pytest.raises(Problem, match="gave actions that cannot be read: act returned None"):
+        trained(lambda observations: None)()
+    with pytest.raises(Problem, match="raised ZeroDivisionError"):
+        trained(lambda observations: 1 / 0)()
+
+
+def test_a_trainer_has_one_thread_and_the_rest_is_as_before():
+    threads = torch.get_num_threads()
+    assert trained(lambda observations: [torch.get_num_threads()] * 3)().tolist() == [1, 1, 1]
+    assert torch.get_num_threads() == threads
+
+
+def test_the_loss_probe_takes_any_weights():
+    inputs = {"log_probs": np.ones((2, 2)), "advantages": np.array([[1.0, 2], [3, 4]]), "mask": np.ones((2, 2), bool)}
+    gradient = probe(lambda log_probs, advantages, mask: (log_probs * advantages).sum(), inputs, "surrogate_loss")
+    assert gradient["log_probs.grad"].tolist() == [[1, 2], [3, 4]]

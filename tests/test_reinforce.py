@@ -4,12 +4,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from inputs import shaken
+from inputs import random_batch, shaken
 
 from pgcourse import estimators, mdp, policies, reinforce, rollouts
 from pgcourse.reinforce import PRESETS, Record, solved, train
 
-CORRIDOR = "pgcourse/Corridor-v0"
+CORRIDOR, CATCH, CONTINUOUS = "pgcourse/Corridor-v0", "pgcourse/Catch-v0", "pgcourse/ContinuousCartPole-v0"
 
 
 def rng(seed=0):
@@ -92,6 +92,129 @@ def test_nothing_is_learned_from_episodes_that_are_all_the_same():
     assert not flat(policy).any()
 
 
+# An entropy bonus
+
+
+def entropy_by_hand(probs):
+    return -sum(p * math.log(p) for p in probs if p > 0)
+
+
+def test_the_entropic_loss_is_the_surrogate_minus_the_entropies_of_what_was_seen():
+    batch = random_batch(3, n=5, horizon=4)
+    policy = shaken(policies.SoftmaxTable(3, 2))
+    weights = np.where(batch.mask, rng(1).normal(size=batch.mask.shape), 0)
+    probs = policy.theta.detach().softmax(1).tolist()
+    bonus = sum(entropy_by_hand(probs[s]) for s in batch.observations[batch.mask]) / 5
+    plain = estimators.surrogate_loss(policy, batch, weights).item()
+    got = reinforce.entropic_loss(policy, batch, weights, 0.3).item()
+    assert abs(got - (plain - 0.3 * bonus)) < 1e-12  # 20 terms of size 1
+    assert abs(reinforce.entropic_loss(policy, batch, weights, 0.0).item() - plain) < 1e-12
+
+
+def test_the_gradient_of_the_entropic_loss_is_that_of_the_surrogate_and_of_the_entropies():
+    batch = random_batch(4, n=4, horizon=3)
+    policy = shaken(policies.SoftmaxTable(3, 2))
+    weights = np.where(batch.mask, rng(2).normal(size=batch.mask.shape), 0)
+    rows = estimators.gradients(policy, batch, weights).mean(0).reshape(3, 2)
+    for s in batch.observations[batch.mask]:
+        pi = policy.theta.detach()[s].softmax(0)
+        rows[s] += 0.7 * -pi * (pi.log() + entropy_by_hand(pi.tolist())) / 4  # Eq. (9.7)
+    reinforce.entropic_loss(policy, batch, weights, 0.7).backward()
+    np.testing.assert_allclose(-policy.theta.grad, rows, atol=1e-12)
+
+
+def test_a_gaussian_has_an_entropy_too():
+    batch = random_batch(5, observation_shape=(3,), action_dim=2)
+    policy = policies.Gaussian(3, 2, rng(), log_std=0.2)
+    nothing = np.zeros(batch.mask.shape)
+    got = reinforce.entropic_loss(policy, batch, nothing, 1.0).item()
+    each = 2 * (0.2 + 0.5 * math.log(2 * math.pi * math.e))  # of a bell curve: log σ + ½ log 2πe
+    assert abs(got + each * batch.mask.sum() / len(batch)) < 1e-12 * batch.mask.sum()
+
+
+def test_the_loop_climbs_the_loss_it_is_given():
+    seen = []
+
+    def loss(policy, trajectories, weights):
+        seen.append((trajectories, weights))
+        return -3.0 * policy.theta[0, 1]
+
+    policy = policies.SoftmaxTable(5, 2)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.5)
+    loop = reinforce.reinforce(
+        rollouts.make(CORRIDOR, 2), policy, estimators.rewards_to_go, optimizer, 2, rng(), loss=loss
+    )
+    next(loop)
+    next(loop)
+    ((trajectories, weights),) = seen
+    np.testing.assert_array_equal(weights, estimators.rewards_to_go(trajectories.rewards, trajectories.mask))
+    assert policy.theta.tolist() == [[0, 1.5], *[[0, 0]] * 4]
+
+
+# Fitted values
+
+
+def with_returns(batch, returns):
+    """The same observations, with rewards whose undiscounted rewards to go are `returns` (N, T)."""
+    later = np.append(returns[:, 1:], np.zeros((len(batch), 1)), axis=1)
+    still = np.append(batch.mask[:, 1:], np.zeros((len(batch), 1), dtype=bool), axis=1)
+    rewards = returns - np.where(still, later, 0)
+    return type(batch)(batch.observations, batch.actions, rewards, batch.mask, batch.terminated)
+
+
+def test_linear_values_find_a_quadratic_and_predict_it_on_other_episodes():
+    def truth(batch):
+        x, y = np.moveaxis(batch.observations, -1, 0)
+        t = np.arange(batch.mask.shape[1])
+        return 3 - 2 * x + x * y + 0.5 * y**2 * t / 10
+
+    fit = reinforce.LinearValues(1.0, ridge=0.0)
+    first, second = (random_batch(seed, n=60, horizon=6, observation_shape=(2,)) for seed in (0, 1))
+    first, second = with_returns(first, truth(first)), with_returns(second, truth(second))
+    assert not fit(first).any()  # nothing known yet
+    predicted = fit(second)
+    # least squares of 18 unknowns, exactly solvable: rounding times the condition number, t⁴/10⁴ against 1
+    np.testing.assert_allclose(predicted[second.mask], truth(second)[second.mask], atol=1e-6)
+    assert not predicted[~second.mask].any()
+
+
+def test_values_know_nothing_of_the_batch_they_are_for():
+    fit, twin = (reinforce.LinearValues(0.9) for _ in range(2))
+    first, second = (random_batch(seed, n=20, observation_shape=(2,)) for seed in (0, 1))
+    richer = type(second)(second.observations, second.actions, second.rewards + 100, second.mask, second.terminated)
+    fit(first), twin(first)
+    np.testing.assert_array_equal(fit(second), twin(richer))
+    assert (fit(second)[second.mask] != twin(second)[second.mask]).all()  # afterwards they do
+
+
+def test_the_recipe_takes_values_for_the_batch_mean():
+    rewards, mask = np.array([[1.0, 2, 3], [4, 0, 9]]), np.array([[True, True, True], [True, False, False]])
+    values = np.array([[2.75, 1.5, 1], [3, 7, 7]])
+    advantages = np.array([[0, 2, 2], [1, 0, 0]])
+    got = reinforce.standardised_to_go(rewards, mask, 0.5, values=values)
+    np.testing.assert_allclose(got, advantages / np.array([0, 2, 2, 1]).std(), atol=1e-12)
+
+
+def test_the_loop_gives_the_weights_what_the_baseline_says():
+    seen = []
+
+    def baseline(trajectories):
+        return trajectories.observations + 0.5
+
+    def weights(rewards, mask, values):
+        seen.append((mask, values))
+        return np.zeros(rewards.shape)
+
+    policy = policies.SoftmaxTable(5, 2)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.5)
+    loop = reinforce.reinforce(rollouts.make(CORRIDOR, 2), policy, weights, optimizer, 2, rng(), baseline=baseline)
+    next(loop)
+    next(loop)
+    ((mask, values),) = seen
+    assert (values[:, 0] == 0.5).all()  # the corridor begins in cell 0
+    assert values.shape == mask.shape
+
+
 # When it is solved
 
 
@@ -157,6 +280,30 @@ def test_cartpole_is_solved_and_stays_so_on_fresh_episodes(seed):
     assert fresh.total_rewards.mean() >= 475
 
 
+@pytest.mark.parametrize("settings", [{}, {"values": True}], ids=["batch mean", "fitted values"])
+def test_continuous_cartpole_is_solved_and_stays_so_on_fresh_episodes(settings):
+    policy, history = train(CONTINUOUS, seed=0, **settings)
+    assert solved(history, 475)
+    fresh = rollouts.collect(rollouts.make(CONTINUOUS, 100), policy, 100, rng(1000))
+    assert fresh.total_rewards.mean() >= 475
+
+
+def test_catch_is_learned_from_pictures():
+    policy, history = train(CATCH, seed=0)
+    assert history[0].mean_return < -0.4  # four of five are missed at first, −0.6 ± 0.1
+    assert solved(history, PRESETS[CATCH].until)
+    fresh = rollouts.collect(rollouts.make(CATCH, 100), policy, 1000, rng(1000))
+    assert fresh.total_rewards.mean() >= 0.85
+
+
+def test_the_settings_for_entropy_and_values_reach_the_loop():
+    plain, *others = (
+        flat(train(CONTINUOUS, iterations=4, num_envs=4, num_trajectories=4, **s)[0])
+        for s in ({}, {"entropy": 0.1}, {"values": True})
+    )
+    assert not any(torch.equal(plain, other) for other in others)
+
+
 def test_acrobot_improves():
     _, history = train("Acrobot-v1", seed=0, iterations=12)
     # No reward but −1 a step up to the limit of 500: hanging still is −500, −200 is swinging up
@@ -165,7 +312,7 @@ def test_acrobot_improves():
 
 
 def test_every_preset_is_trained_here():
-    assert sorted(PRESETS) == ["Acrobot-v1", "CartPole-v1", CORRIDOR]
+    assert sorted(PRESETS) == ["Acrobot-v1", "CartPole-v1", CATCH, CONTINUOUS, CORRIDOR]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +379,7 @@ def test_threads_are_one_while_training_and_restored_after(raises):
     ("env_id", "settings", "message"),
     [
         ("Nowhere-v0", {}, r"env_id is 'Nowhere-v0', expected one of \['Acrobot-v1', 'CartPole-v1', "),
-        (CORRIDOR, {"lr": 1}, r"'lr' is no setting of a Preset, expected one of \['discount', 'iterations', "),
+        (CORRIDOR, {"lr": 1}, r"'lr' is no setting of a Preset, expected one of \['discount', 'entropy', "),
         (CORRIDOR, {"discount": 1.1}, r"discount is 1\.1, expected a number in \[0, 1\]"),
         (CORRIDOR, {"discount": math.nan}, r"discount is nan, expected a number in \[0, 1\]"),
         (CORRIDOR, {"num_envs": 0}, "num_envs is 0, expected 1 or more"),

@@ -315,7 +315,7 @@ def test_settings_reach_the_environment():
 
 def test_frames_are_the_pictures_of_one_episode():
     policy = policies.MLP(4, 2, rng())
-    pictures, same = (rollouts.frames("CartPole-v1", policy, rng()) for _ in range(2))
+    pictures, same = (np.stack(list(rollouts.frames("CartPole-v1", policy, rng()))) for _ in range(2))
     assert pictures.dtype == np.uint8
     assert pictures.shape[1:] == (400, 600, 3)
     np.testing.assert_array_equal(pictures, same)
@@ -327,7 +327,7 @@ def test_frames_are_the_pictures_of_one_episode():
         steps, over = steps + 1, terminated or truncated
     assert len(pictures) == steps + 1
     assert (pictures[0] != pictures[-1]).any()
-    assert len(rollouts.frames("CartPole-v1", policy, rng(), max_frames=3)) == 3
+    assert len(list(rollouts.frames("CartPole-v1", policy, rng(), max_frames=3))) == 3
 
 
 # Bad input

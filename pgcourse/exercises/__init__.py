@@ -24,6 +24,19 @@ LESSONS = (
     "Other policies",
     "Making it work",
 )
+STEMS = (  # of their notebooks' names
+    "00_start_here",
+    "01_log_gradient_trick",
+    "02_trajectories",
+    "03_sampled_gradients",
+    "04_reinforce",
+    "05_gradient_step",
+    "06_causality",
+    "07_baselines",
+    "08_off_policy",
+    "09_other_policies",
+    "10_making_it_work",
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,20 @@ class Misconception:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """How an answer is judged that has no one right result: by what it does.
+
+    play    (call, inputs) → named arrays, from as many calls as it takes; raises the Problem that one of them is, and
+            one for what it cannot use. The key of a Problem may be the name of a misconception.
+    assess  the outcomes of all cases → (sentence, number of the case to show, rows about it, name of a misconception or
+            ""); the sentence goes on after the exercise's name, and without rows the answer has passed
+    """
+
+    play: Callable
+    assess: Callable
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One exercise.
 
@@ -55,6 +82,7 @@ class Exercise:
     probe           how the answer is called, a key of `probes.KINDS`
     roundings       how many roundings of the largest number in sight a right answer may gather (see `judging`)
     time_limit      seconds for all cases together
+    trial           a Trial where results are not compared; the oracle is then only what the message calls expected
     """
 
     name: str
@@ -71,6 +99,7 @@ class Exercise:
     probe: str = "function"
     roundings: float = 256
     time_limit: float = 10
+    trial: Trial | None = None
 
 
 @cache
