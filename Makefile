@@ -1,5 +1,6 @@
 # make lab    opens the lessons in JupyterLab          make notebooks  executes all lessons again, in place
 # make test   installs everything and runs all tests   make bench      measures us beside our peers
+# make book   builds the static site in build/book
 #
 # PYTHON=python3.12 picks the Python for .venv, PORT=9000 the port of JupyterLab, ARGS="…" goes to the command run.
 
@@ -9,24 +10,22 @@ PORT ?= 8888
 ARGS ?=
 TORCH = torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-SYSTEM_PACKAGES = chromium
+SYSTEM_PACKAGES = chromium bwrap:bubblewrap
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMPS = $(VENV)/stamps
 
-.PHONY: help install lab test notebooks bench system-packages clean
+.PHONY: help install lab test notebooks book bench system-packages clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
 
 install: $(STAMPS)/everything system-packages
 
 lab: $(STAMPS)/lab
-	@echo "Opening the lessons at http://localhost:$(PORT) (stop with Ctrl-C)"
-	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb \
-	  --port=$(PORT) $$([ "$$(id -u)" = 0 ] && echo --allow-root) $(ARGS)
+	@$(BIN)/pgcourse lab --port=$(PORT) $(ARGS)
 
 test: install
 	$(BIN)/ruff check
@@ -35,6 +34,9 @@ test: install
 
 notebooks: $(STAMPS)/everything
 	@$(BIN)/python tools/execute_notebooks.py $(or $(ARGS),$(wildcard notebooks/*.ipynb))
+
+book: $(STAMPS)/everything
+	@$(BIN)/python -m tools.build_book
 
 bench: $(STAMPS)/everything
 	@$(PIP) '.[bench]'
@@ -65,11 +67,12 @@ $(STAMPS)/lab: $(STAMPS)/torch pyproject.toml constraints.txt
 
 $(STAMPS)/everything: $(STAMPS)/lab
 	@echo "Installing what the tests and the grading need"
-	@$(PIP) --editable '.[lab,grade,test]'
+	@$(PIP) --editable '.[lab,grade,test,book]'
 	@touch $@
 
 system-packages:
-	@missing=""; for program in $(SYSTEM_PACKAGES); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=""; for pair in $(SYSTEM_PACKAGES); do \
+	command -v $${pair%:*} >/dev/null || missing="$$missing $${pair#*:}"; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo="sudo -n"; else sudo=none; fi; \
 	if [ "$$sudo" = none ] || ! command -v apt-get >/dev/null; \

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import time
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -28,6 +29,7 @@ from tools.execute_notebooks import KERNEL_ENVIRONMENT, WIDGET_VIEW
 MAX_RMS = 2  # of 255, over a whole frame
 MAX_TILE_RMS = 10  # over any tile: one changed digit vanishes in the mean over a frame, not in the mean over its tile
 TILE = 32
+MAX_MEMORY = 600e6  # bytes, of a kernel that has run a lesson: Binder gives 2 GB to it, the server and a second kernel
 
 DATA_URI = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,([A-Za-z0-9+/=\s]+)")
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
@@ -121,6 +123,15 @@ def run_notebook(file):
     for index, cell in enumerate(file.fresh.cells):
         if cell.cell_type == "code":
             run_cell(client, index, cell, file.config.option.nbval_cell_timeout)
+    held = peak_memory(file.kernel.km.provisioner.pid)
+    if held > MAX_MEMORY:
+        raise RuntimeError(f"the kernel held {held / 1e6:.0f} MB at its peak, expected at most {MAX_MEMORY / 1e6:.0f}")
+
+
+def peak_memory(pid):
+    """The most memory, in bytes, that a process has held; 0 where the system does not say, as Linux does."""
+    status = Path(f"/proc/{pid}/status")
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) if status.exists() else 0
 
 
 def run_cell(client, index, cell, seconds):

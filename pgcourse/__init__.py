@@ -6,14 +6,21 @@ from gymnasium.envs.registration import register
 
 __version__ = "0.1.0"
 
+SITE = "https://pgcourse.github.io/pgcourse/"  # the lessons as pages; a worked solution is LESSON.html#EXERCISE there
+
 _EXPORTS = ("check", "CheckFailed", "progress")
 _SUBMODULES = (
+    "backup",
     "checking",
+    "distributed",
+    "doctor",
+    "environments",
     "estimators",
     "exact",
     "exercises",
     "finite_differences",
     "judging",
+    "lab",
     "mdp",
     "plots",
     "policies",
@@ -22,6 +29,7 @@ _SUBMODULES = (
     "rollouts",
     "trajectories",
     "widgets",
+    "workcopy",
 )
 
 for _id, _mdp in (("TwoArmed-v0", "two_armed"), ("Corridor-v0", "corridor"), ("SlipperyGrid-v0", "slippery_grid")):
@@ -30,6 +38,14 @@ for _id, _mdp in (("TwoArmed-v0", "two_armed"), ("Corridor-v0", "corridor"), ("S
         entry_point="pgcourse.mdp:MDPEnv",
         vector_entry_point="pgcourse.mdp:MDPVectorEnv",
         kwargs={"mdp": _mdp},
+    )
+
+for _id, _class, _limit in (("Catch-v0", "Catch", None), ("ContinuousCartPole-v0", "ContinuousCartPole", 500)):
+    register(
+        f"pgcourse/{_id}",
+        entry_point=f"pgcourse.environments:{_class}Env",
+        vector_entry_point=f"pgcourse.environments:{_class}VectorEnv",
+        max_episode_steps=_limit,
     )
 
 

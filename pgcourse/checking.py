@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-from pgcourse import exercises
+from pgcourse import SITE, exercises
 from pgcourse.judging import judge, run
 from pgcourse.probes import Problem
+from pgcourse.workcopy import MARKER, PROGRESS
 
-MARKER = ".pgcourse"  # written by `pgcourse lab` into the root of a working copy
-PROGRESS = ".pgcourse-progress.json"
 FORMAT = "pgcourse progress 1"
+PATIENCE = 5  # attempts that fail before a check offers the worked solution
 
 
 class CheckFailed(AssertionError):  # noqa: N818 (the contract's name)
@@ -49,12 +49,13 @@ def check(answer, name=None, *, seed=0):
     if verdict.status == "not attempted":
         _print(f"○ {verdict.sentence}.")
         return
-    _record(exercise.name, verdict.status == "passed")
+    attempts = _record(exercise.name, verdict.status == "passed")
     if verdict.status == "passed":
         points = f"{exercise.points} point{'s' if exercise.points != 1 else ''}"
         _print(f"✓ {verdict.sentence}. {points}.")
         return
-    raise CheckFailed(as_text(verdict), verdict, shown=_display(as_html(verdict))) from None
+    link = solution_link(exercise) if attempts >= PATIENCE else ""
+    raise CheckFailed(as_text(verdict, link), verdict, shown=_display(as_html(verdict, link))) from None
 
 
 def _exercise(answer, name):
@@ -107,9 +108,16 @@ def _watch(references):
 
 # What is shown
 
+STUCK = "Stuck? That happens. Here is one way to write it; look, close the page, and then write your own:"
 
-def as_text(verdict):
-    """The message of a Verdict that did not pass."""
+
+def solution_link(exercise):
+    """Where the course's pages show how an exercise may be solved."""
+    return f"{SITE}{exercises.STEMS[exercise.lesson]}.html#{exercise.name}"
+
+
+def as_text(verdict, link=""):
+    """The message of a Verdict that did not pass; link: to a worked solution, where one is to be offered."""
     parts = [verdict.sentence + ("" if verdict.sentence[-1] in ".?!" else ".")]
     if verdict.rows:
         parts.append(f"The smallest case that fails ({verdict.place}):\n{_text_table(verdict.rows)}")
@@ -117,6 +125,8 @@ def as_text(verdict):
         parts.append(f"This looks like: {verdict.misconception.name}.")
     if verdict.hint:
         parts.append(verdict.hint)
+    if link:
+        parts.append(f"{STUCK} {link}")
     return "\n\n".join(parts)
 
 
@@ -141,7 +151,7 @@ _CAPTION = "text-align: left; caption-side: top; color: inherit; padding: 0.3em 
 _CODE = "margin: 0; background: transparent; color: inherit; font-family: var(--jp-code-font-family, monospace);"
 
 
-def as_html(verdict):
+def as_html(verdict, link=""):
     """The same for a notebook; colours are JupyterLab's own, so that it reads in its dark theme too."""
     parts = [f"<p style='margin: 0 0 0.4em'><strong>Not right yet.</strong> {html.escape(verdict.sentence)}</p>"]
     if verdict.rows:
@@ -158,6 +168,9 @@ def as_html(verdict):
         )
     if verdict.hint:
         parts.append(f"<p style='margin: 0.2em 0 0'>{html.escape(verdict.hint)}</p>")
+    if link:
+        anchor = f"<a href='{link}' target='_blank' rel='noopener'>{link}</a>"
+        parts.append(f"<p style='margin: 0.6em 0 0'>{STUCK} {anchor}</p>")
     label = f"The check of {verdict.exercise.name}: not right yet"
     return f"<div role='group' aria-label='{label}' style='{_BOX}'>{''.join(parts)}</div>"
 
@@ -193,7 +206,7 @@ _memory = {}  # working copy, or None → name of an exercise → {"passed": boo
 
 def progress():
     """Shows the course map: lessons, exercises, points, minutes, and what is done."""
-    entries = _entries(_working_copy())
+    entries = _entries(working_copy())
     rows = []
     for exercise in sorted(exercises.EXERCISES.values(), key=lambda exercise: exercise.lesson):
         entry = entries.get(exercise.name, {"passed": False, "attempts": 0})
@@ -233,7 +246,7 @@ def _html_map(rows, summary, columns):
     return _html_table(f"Course map: {summary}", columns, body)
 
 
-def _working_copy():
+def working_copy():
     """The folder at or above the current one that holds the marker, or None."""
     try:
         here = Path.cwd()
@@ -243,19 +256,29 @@ def _working_copy():
 
 
 def _record(name, passed):
-    folder = _working_copy()
+    """Remembers an attempt; returns how many there were until the exercise was passed, this one included."""
+    folder = working_copy()
     entries = _entries(folder)
     entry = entries.get(name, {"passed": False, "attempts": 0})
     if not entry["passed"]:
         entries[name] = entry | {"passed": passed, "attempts": entry["attempts"] + 1}
     if folder is not None:
         _write(folder / PROGRESS, entries)
+    return entries[name]["attempts"]
 
 
 def _entries(folder):
     """What is remembered for a working copy: its file, together with what this session knows (never less)."""
-    known = _memory.setdefault(folder, {})
-    for name, stored in ({} if folder is None else _read(folder / PROGRESS)).items():
+    return _merge(_memory.setdefault(folder, {}), {} if folder is None else _read(folder / PROGRESS))
+
+
+def remember(folder, entries):
+    """Adds what is known from elsewhere to the progress of a working copy; what was passed stays so."""
+    _write(folder / PROGRESS, _merge(_entries(folder), entries))
+
+
+def _merge(known, entries):
+    for name, stored in entries.items():
         mine = known.get(name, stored)
         known[name] = stored | {
             "passed": stored["passed"] or mine["passed"],
@@ -269,7 +292,7 @@ def _read(path):
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         entries = stored["exercises"].items() if stored["format"] == FORMAT else None
-        valid = {name: entry for name, entry in entries if _is_entry(entry)}
+        valid = {name: entry for name, entry in entries if is_entry(entry)}
         if len(valid) == len(entries):
             return valid
     except FileNotFoundError:
@@ -285,7 +308,7 @@ def _read(path):
     return valid
 
 
-def _is_entry(entry):
+def is_entry(entry):
     return isinstance(entry, dict) and type(entry.get("passed")) is bool and type(entry.get("attempts")) is int
 
 

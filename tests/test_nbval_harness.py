@@ -186,7 +186,7 @@ def new_cell(name):
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """Why the cells of three notebooks fail: {("faithful" or "tampered" or "dying", "Cell 0"): words, or None}."""
+    """Why the cells of the notebooks below fail: {("faithful" or another, "Cell 0"): words, or None if not}."""
     root = tmp_path_factory.mktemp("nbval")
     folder = root / "notebooks"
     folder.mkdir()
@@ -202,8 +202,9 @@ def outcomes(tmp_path_factory):
         if name in TAMPERINGS:
             TAMPERINGS[name][1](cell)
     nbformat.write(notebook, folder / "tampered.ipynb")
-    last_words = v4.new_code_cell("import os\nos._exit(0)", execution_count=1)
-    nbformat.write(v4.new_notebook(cells=[last_words]), folder / "dying.ipynb")
+    for name, source in (("dying", "import os\nos._exit(0)"), ("greedy", "held = b'1' * 600_000_000")):
+        cell = v4.new_code_cell(source, execution_count=1)
+        nbformat.write(v4.new_notebook(cells=[cell]), folder / f"{name}.ipynb")
 
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-n", "2", "--dist", "loadfile"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | HOSTILE
@@ -238,3 +239,7 @@ def test_tampering_fails_no_other_cell(name, outcomes):
 
 def test_a_dead_kernel_fails(outcomes):
     assert "the kernel died in this cell" in outcomes["dying", "Cell 0"]
+
+
+def test_a_kernel_that_needs_more_memory_than_binder_has_to_spare_fails(outcomes):
+    assert "expected at most 600" in outcomes["greedy", "Cell 0"]

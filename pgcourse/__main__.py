@@ -1,0 +1,5 @@
+import sys
+
+from pgcourse.cli import main
+
+sys.exit(main())

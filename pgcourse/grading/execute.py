@@ -1,0 +1,83 @@
+"""nbgrader's autograder with two preprocessors of ours: what was handed in is put right, and it runs in a jail.
+
+`Restore` comes first of those that sanitize, `JailedExecute` takes the place of nbgrader's Execute; all else is
+nbgrader's. The lesson comes from the course's source/ and release/.
+"""
+
+import atexit
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import nbformat
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Bool, Dict
+
+from pgcourse.grading.jail import Nursery
+from pgcourse.grading.judge import grade, hidden_seed
+from pgcourse.grading.submission import Lesson, restore
+
+
+class Restore(NbGraderPreprocessor):
+    """The submitted cells in the lesson's own shape, see `submission.restore`."""
+
+    def preprocess(self, nb, resources):
+        notebook, remarks, refusal = restore(_lesson(self, resources), nbformat.writes(nb).encode("utf-8", "replace"))
+        for remark in remarks:
+            self.log.warning("%s: %s", resources["nbgrader"]["student"], remark)
+        notebook.metadata["pgcourse"] = {"remarks": remarks, "refusal": refusal}
+        return notebook, resources
+
+
+class JailedExecute(NbGraderPreprocessor):
+    """Runs a submission's cells in a jail, and its checks outside, see `judge.grade`."""
+
+    unsafe_no_jail = Bool(False, help="Run strangers' code with your own rights, beside the answers.").tag(config=True)
+    result = Dict(help="What `judge.grade` found for this notebook elsewhere; nothing is run then.").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        result = self.result or self._grade(nb, resources)
+        notebook = nbformat.from_dict(result["notebook"])
+        notebook.metadata["pgcourse"] = {key: value for key, value in result.items() if key != "notebook"}
+        self.log.info("%s: %s (%s)", resources["nbgrader"]["student"], result["status"], result["reason"])
+        return notebook, resources
+
+    def _grade(self, nb, resources):
+        about, found = resources["nbgrader"], nb.metadata.get("pgcourse", {})
+        with Gradebook(about["db_url"]) as gradebook:
+            secret = gradebook.find_assignment(about["assignment"]).id
+        seed = hidden_seed(secret, about["student"], nb)
+        refusal = found.get("refusal")
+        nursery = warm_nursery(unsafe=self.unsafe_no_jail)
+        remarks = found.get("remarks", [])
+        return grade(_lesson(self, resources), nb, seed, nursery, remarks, refusal and tuple(refusal))
+
+
+_nurseries = {}
+
+
+def warm_nursery(limits=None, unsafe=False):
+    """This process's own Nursery, started when it is first asked for, closed when the process ends.
+
+    Raises JailUnavailable where there can be none.
+    """
+    key = (os.getpid(), limits, unsafe)
+    if key not in _nurseries:
+        _nurseries[key] = Nursery(limits, unsafe)
+        atexit.register(_nurseries[key].close)
+    return _nurseries[key]
+
+
+def _lesson(preprocessor, resources):
+    """The Lesson that a notebook of this course belongs to."""
+    directory = preprocessor.parent.parent.coursedir
+    name, assignment = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
+    folders = (directory.source_directory, directory.release_directory)
+    paths = [Path(directory.format_path(folder, ".", assignment), f"{name}.ipynb") for folder in folders]
+    return _read(name, tuple((path, path.stat().st_mtime_ns) for path in paths if path.exists()))
+
+
+@lru_cache(maxsize=16)
+def _read(name, files):
+    return Lesson.of(name, *(nbformat.read(path, as_version=4) for path, _ in files))

@@ -1,0 +1,351 @@
+"""What runs within bubblewrap: a warm process, its forks' guards, and the submissions. It knows no case and no oracle.
+
+    bwrap ── template ── guard ─┊─ runner       ┊ = new user, mount, pid, network, ipc and uts namespaces
+
+The template has everything imported and runs nobody's code; it forks a guard for every jail that is asked for. The
+guard enters new namespaces, of which its one child, the runner, is process 1: when that ends, so does all that the
+submission started. The guard stays outside, watches the memory of all processes together, kills them when the judge
+hangs up, and says at last how it ended. A runner sees read-only folders and an empty tmpfs, and no other process.
+
+This file is a script that imports `wire` and `syscalls`, beside it, and the stripped copy of the package.
+"""
+
+import base64
+import contextlib
+import ctypes
+import fcntl
+import gc
+import importlib
+import io
+import json
+import os
+import random
+import re
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+
+import gymnasium
+import matplotlib.pyplot as plt
+import numpy as np
+import psutil
+import syscalls
+import torch
+import wire
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from pgcourse import probes
+
+USER, MOUNT, PID, NETWORK, IPC, UTS = 0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000
+NOSUID, NODEV, BIND, RECURSIVE = 2, 4, 4096, 16384
+SET_NO_NEW_PRIVS, CAPBSET_DROP = 38, 24
+MAX_OUTPUTS = 100  # of a cell, besides its error
+MAX_TRACE = 8000  # characters, the last ones
+MAX_PROBLEM = 1000  # characters of a sentence about an answer
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+
+
+def main():
+    """argv: the control socket, and the settings as JSON."""
+    control, settings = socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])
+    for name in settings["modules"]:
+        importlib.import_module(f"pgcourse.{name}")
+    shell = warm_up()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for guards
+    gc.collect()
+    gc.freeze()
+    control.send(b"ready")
+    while True:
+        message, pipes, *_ = socket.recv_fds(control, 1024, 3)
+        if not message:
+            return
+        if os.fork() == 0:
+            control.close()
+            guard(*pipes, json.loads(message), settings["namespaces"], shell)
+        for pipe in pipes:
+            os.close(pipe)
+
+
+class Shell(InteractiveShell):
+    def enable_gui(self, gui=None):
+        """There is none."""
+
+
+def warm_up():
+    """Does once what is slow the first time, in one thread; returns the IPython shell."""
+    torch.set_num_threads(1)
+    weight = torch.ones(1, requires_grad=True)
+    for optimizer in (torch.optim.SGD([weight], 0.1), torch.optim.Adam([weight], 0.1)):
+        (weight**2).sum().backward()
+        optimizer.step()
+    torch.distributions.Categorical(logits=torch.zeros(2)).sample()
+    env = gymnasium.make("CartPole-v1")
+    env.reset(seed=0)
+    env.step(0)
+    psutil.virtual_memory()
+    plt.switch_backend("module://matplotlib_inline.backend_inline")
+    settings = {"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}}
+    shell = Shell.instance(config=Config(settings))
+    shell.enable_matplotlib("inline")
+    shell.run_cell("1 + 1", silent=True)
+    shell.reset()
+    return shell
+
+
+# The guard
+
+
+def guard(requests, replies, report, limits, namespaces, shell):
+    """Runs one jail to its end, tells `report` how it ended, and exits."""
+    outcome = {}
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        processes = os.open("/proc", os.O_RDONLY)
+        size, baseline = memory_of("self", processes)
+        if namespaces:
+            enter_namespaces(limits)
+        child = os.fork()
+        if child == 0:
+            prefer_to_be_killed(processes)
+            run(requests, replies, limits, size, shell)
+        os.close(replies)
+        outcome = watch(child, requests, lambda: used(child, processes, baseline) > limits["memory"] * 1.25)
+    except BaseException as error:
+        outcome = {"cause": "no jail", "error": repr(error)}
+    finally:
+        os.write(report, json.dumps(outcome).encode())
+        os._exit(0)
+
+
+def enter_namespaces(limits):
+    uid, gid = os.getuid(), os.getgid()
+    call("unshare", USER | MOUNT | PID | NETWORK | IPC | UTS)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    size = f"size={limits['disk']},nr_inodes=4096,mode=0700"
+    call("mount", b"tmpfs", b"/tmp", b"tmpfs", NOSUID | NODEV, size.encode())
+    call("mount", b"/jail/proc", b"/proc", None, BIND | RECURSIVE, None)  # a few harmless files, and no process
+    socket.sethostname("jail")
+
+
+def prefer_to_be_killed(processes):
+    """So that a kernel out of memory does not take the warm process."""
+    with open("self/oom_score_adj", "w", opener=lambda path, flags: os.open(path, flags, dir_fd=processes)) as file:
+        file.write("1000")
+
+
+def watch(child, requests, is_too_large):
+    """Waits until the runner has ended, and ends it when the judge hangs up or the memory is used up."""
+    process, cause = os.pidfd_open(child), None
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.register(requests, 0)  # of interest is only POLLHUP, which always comes
+    while not cause and process not in (ready := dict(poll.poll(100))):
+        cause = "hung up" if requests in ready else "out of memory" if is_too_large() else None
+    if cause:
+        os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # where there are no namespaces
+    _, status, usage = os.wait4(child, 0)
+    return {"cause": cause, "exit": os.waitstatus_to_exitcode(status), "cpu": usage.ru_utime + usage.ru_stime}
+
+
+def used(child, processes, baseline):
+    """Bytes of memory that the runner and its descendants hold beyond what they inherited."""
+    return sum(max(0, memory_of(pid, processes)[1] - baseline) for pid in descendants(child, processes))
+
+
+def descendants(child, processes):
+    parents = {}
+    for name in os.listdir(processes):
+        if name.isdigit():
+            fields = read(f"{name}/stat", processes).rpartition(")")[2].split()
+            parents[int(name)] = int(fields[1]) if fields else 0
+    family = {child}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family
+
+
+def memory_of(pid, processes):
+    """(address space, memory that is no file's), in bytes."""
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", read(f"{pid}/status", processes), re.MULTILINE))
+    size, anonymous, shared = (int(sizes.get(name, 0)) * 1024 for name in ("VmSize", "RssAnon", "RssShmem"))
+    return size, anonymous + shared
+
+
+def read(name, folder):
+    try:
+        with open(name, opener=lambda path, flags: os.open(path, flags, dir_fd=folder)) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+# The runner
+
+
+def run(requests, replies, limits, size, shell):
+    """Gives up all that could reach further than the two pipes, and answers until they close."""
+    confine(requests, replies, limits, size)
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 (a submission may use it)
+    torch.manual_seed(0)
+    record = Record(shell, limits)
+    while message := wire.receive(3):
+        header, blobs = message
+        if header["do"] == "run":
+            status = run_cell(shell, header["source"], header["seconds"])
+            outputs, blobs = record.take()
+            wire.send(4, wire.pack({"status": status, "outputs": outputs}, blobs))
+        else:
+            reply = answer(shell, header, wire.restore(header["inputs"], blobs))
+            record.take()
+            wire.send(4, reply)
+    os._exit(0)
+
+
+def confine(requests, replies, limits, size):
+    os.setsid()
+    ends = fcntl.fcntl(requests, fcntl.F_DUPFD, 10), fcntl.fcntl(replies, fcntl.F_DUPFD, 10)
+    null = os.open("/dev/null", os.O_RDWR)
+    for target, source in enumerate((null, null, null, *ends)):
+        os.dup2(source, target)
+    os.closerange(5, 65536)
+    os.makedirs(os.environ["HOME"], exist_ok=True)
+    os.chdir(os.environ["HOME"])
+    for name, most in (
+        ("AS", size + limits["memory"]),
+        ("CPU", limits["cpu"]),
+        ("NPROC", limits["processes"]),
+        ("FSIZE", limits["file"]),
+        ("NOFILE", 256),
+        ("CORE", 0),
+        ("MEMLOCK", 0),
+        ("MSGQUEUE", 0),
+    ):
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    for capability in range(64):
+        libc.prctl(CAPBSET_DROP, capability, 0, 0, 0)  # fails beyond the last one
+    call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
+    call("prctl", SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    syscalls.forbid()
+
+
+def run_cell(shell, source, seconds):
+    """Runs a cell as Jupyter does; returns "passed", "raised" or "timed out"."""
+
+    def stop(*_):
+        raise probes.TimedOut(f"This cell took longer than {seconds:.3g} s and was stopped.")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        result = shell.run_cell(source, store_history=True)
+    except probes.TimedOut:
+        return "timed out"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    error = result.error_before_exec or result.error_in_exec
+    return "passed" if error is None else "timed out" if isinstance(error, probes.TimedOut) else "raised"
+
+
+def answer(shell, header, inputs):
+    """The message that says what the student's function gave."""
+    try:
+        if header["name"] not in shell.user_ns:
+            raise probes.Problem("not defined", "is not defined")
+        outputs = probes.probe(shell.user_ns[header["name"]], inputs, header["kind"], header["seconds"])
+        entries, blobs = wire.describe(outputs)
+        return wire.pack({"values": entries}, blobs)
+    except probes.Problem as problem:
+        parts = problem.kind, problem.message, problem.key
+        return wire.pack({"problem": [str(part)[:MAX_PROBLEM] for part in parts]})
+
+
+class Record:
+    """Collects what cells show, as text and PNG, up to a number of characters and of images."""
+
+    def __init__(self, shell, limits):
+        self.limits = limits
+        self.take()
+        sys.stdout, sys.stderr = Tape(self, "stdout"), Tape(self, "stderr")
+        shell.display_pub = Publisher(self)
+        shell.displayhook.write_output_prompt = lambda: None
+        shell.displayhook.write_format_data = lambda data, metadata=None: self.show(data)
+        shell._showtraceback = self.error
+
+    def take(self):
+        """(outputs, images) so far; then it is empty."""
+        taken = getattr(self, "outputs", []), getattr(self, "images", [])
+        self.outputs, self.images, self.left = [], [], self.limits["text"]
+        return taken
+
+    def add(self, output):
+        if len(self.outputs) < MAX_OUTPUTS:
+            self.outputs.append(output)
+
+    def clip(self, text):
+        kept, self.left = str(text)[: self.left], max(0, self.left - len(text))
+        return kept + ("\n… (more was printed than is kept)" if len(kept) < len(text) and kept else "")
+
+    def write(self, name, text):
+        if not text:
+            return
+        if not self.outputs or self.outputs[-1].get("stream") != name:
+            self.add({"stream": name, "text": ""})
+        if self.outputs[-1].get("stream") == name:
+            self.outputs[-1]["text"] += self.clip(text)
+
+    def show(self, data):
+        png = data.get("image/png", b"")
+        png = base64.b64decode(png) if isinstance(png, str) else bytes(png)
+        if png and len(png) <= self.limits["image"] and len(self.images) < self.limits["images"]:
+            self.images.append(png)
+            self.add({"png": len(self.images) - 1})
+        elif data.get("text/plain"):
+            self.add({"show": self.clip(data["text/plain"])})
+
+    def error(self, kind, value, trace):
+        lines = "\n".join(trace)
+        self.outputs.append({"error": kind.__name__, "text": lines[-MAX_TRACE:]})
+
+
+class Tape(io.TextIOBase):
+    def __init__(self, record, name):
+        self.record, self.name = record, name
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        self.record.write(self.name, text)
+        return len(text)
+
+
+class Publisher(DisplayPublisher):
+    def __init__(self, record):
+        super().__init__()
+        self._record = record
+
+    def publish(self, data, metadata=None, source=None, *, transient=None, update=False, **_):
+        self._record.show(data)
+
+    def clear_output(self, wait=False):
+        self._record.take()
+
+
+if __name__ == "__main__":
+    main()

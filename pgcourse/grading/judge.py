@@ -1,0 +1,310 @@
+"""Grades one submission: its cells run in a jail, the checks run here, and what crosses is arrays.
+
+In the course's grade cells the learner's function is a `StandIn`, which has a name and no code. `check` draws the
+cases, sends the inputs of each into the jail, and judges what comes back as it does in a notebook; so cases, oracles,
+verdicts and the hidden tests themselves never leave this process.
+"""
+
+import builtins
+import contextlib
+import copy
+import hashlib
+import io
+import os
+import time
+from base64 import b64encode
+
+import nbformat
+from nbgrader.preprocessors import ClearHiddenTests
+
+from pgcourse import checking, judging
+from pgcourse.exercises import EXERCISES
+from pgcourse.grading.jail import JailDied, JailUnavailable
+from pgcourse.grading.submission import content_hash, is_answer, is_check, label
+from pgcourse.probes import Problem
+
+FATAL = ("out of memory", "timed out", "died", "not defined")  # asking on makes no sense
+GRAVEST_FIRST = (
+    *("out of memory", "timed out", "died", "unreadable", "reference", "raised", "mutated", "not a function"),
+    *("not numbers", "shape", "no graph", "wrong", "not defined", "not attempted"),
+)
+
+
+def hidden_seed(secret, student, notebook):
+    """The seed of a submission's hidden cases: the same whenever this very submission is graded again.
+
+    secret: what only the gradebook knows, such as nbgrader's id of the assignment.
+    """
+    key = "/".join([secret, student, content_hash(notebook)])
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
+
+
+def grade(lesson, notebook, seed, nursery, remarks=(), refusal=None):
+    """The result of a notebook from `submission.restore`, a dictionary that JSON can hold:
+
+    status     "passed", or what was worst, such as "wrong", "timed out", "out of memory" or "not a notebook"
+    reason     the same in a sentence, never empty
+    score, max_score   of the checks; what is graded by hand comes later
+    seconds, cpu       of the clock, and of the processors by the submission
+    seed, content      of the hidden cases; the hash of what was graded
+    remarks    sentences about what had been changed in the notebook, and about jails that had to be ended
+    exercises  [{"name", "status", "points", "score", "message", "misconception", "seconds"}]
+    notebook   with outputs, and the hidden tests still in it: see `without_hidden_tests`
+
+    Raises JailUnavailable if no jail can be made here any more.
+    """
+    try:
+        return _grade(lesson, notebook, seed, nursery, remarks, refusal)
+    except JailUnavailable:
+        nursery.restart()
+    try:
+        return _grade(lesson, notebook, seed, nursery, [*remarks, "the warm process was lost once"], refusal)
+    except JailUnavailable:
+        nursery.restart()  # if there is one for others, it is the submission's doing
+        refusal = ("died", "its jail was lost twice, and all warm processes with it")
+        return _grade(lesson, notebook, seed, nursery, remarks, refusal)
+
+
+def _grade(lesson, notebook, seed, nursery, remarks, refusal):
+    started, notebook, sitting = time.monotonic(), copy.deepcopy(notebook), Sitting(nursery)
+    exercises = []
+    with sitting:
+        if refusal is None:
+            _run_imports(lesson, sitting)
+        lesson_cells = {(cell.get("id"), cell.source) for cell in lesson.release.cells if not is_answer(cell)}
+        for cell in notebook.cells:
+            if cell.cell_type != "code":
+                continue
+            if is_check(cell):
+                exercises.append(_judge(cell, seed, sitting, refusal))
+            elif refusal is None and (is_answer(cell) or (cell.get("id"), cell.source) not in lesson_cells):
+                status, shown = sitting.run(cell.source, label(cell).get("grade_id"))
+                cell.outputs = [_as_output(output) for output in shown]
+    status, reason = refusal or _summary(exercises)
+    return {
+        "status": status,
+        "reason": reason,
+        "score": sum(exercise["score"] for exercise in exercises),
+        "max_score": sum(exercise["points"] for exercise in exercises),
+        "seconds": round(time.monotonic() - started, 3),
+        "cpu": round(sitting.cpu, 3),
+        "seed": seed,
+        "content": content_hash(notebook),
+        "remarks": [*remarks, *sitting.remarks],
+        "exercises": exercises,
+        "notebook": notebook,
+    }
+
+
+def without_hidden_tests(notebook):
+    """A copy to show to its author: no hidden test in it."""
+    notebook, clear = copy.deepcopy(notebook), ClearHiddenTests()
+    for number, cell in enumerate(notebook.cells):
+        if is_check(cell):  # not in a learner's cell, which may hold half a marker
+            clear.preprocess_cell(cell, {}, number)
+    return notebook
+
+
+def _run_imports(lesson, sitting):
+    """The lesson's first code cell, as it was given out."""
+    first = next((cell for cell in lesson.release.cells if cell.cell_type == "code"), None)
+    if first is not None and not label(first):
+        sitting.run(first.source, "imports")
+
+
+def _summary(exercises):
+    failed = [exercise for exercise in exercises if exercise["status"] != "passed"]
+    if not failed:
+        return "passed", "every check passed"
+    order = {status: number for number, status in enumerate(GRAVEST_FIRST)}
+    worst = min(failed, key=lambda exercise: order.get(exercise["status"], 0))["status"]
+    return worst, "; ".join(f"{exercise['name']}: {exercise['status']}" for exercise in failed)
+
+
+class Sitting:
+    """The cells and calls of one submission, in a jail, or in one after another: where one dies, the next runs again
+    all cells but those that ended badly. Everything together stops at a deadline; use it in a `with`.
+    """
+
+    def __init__(self, nursery):
+        self.nursery, self.limits = nursery, nursery.limits
+        self.deadline = time.monotonic() + self.limits.total_seconds
+        self.spare = self.limits.total_seconds / 2  # of that, for cells that are no answers
+        self.jail, self.cpu, self.remarks, self.fates, self._ran = None, 0, [], {}, []
+
+    def run(self, source, name=None):
+        """(status, what it showed) of a cell; name: its answer's, if it is one."""
+        started = time.monotonic()
+        seconds = min(self.limits.cell_seconds, self.deadline - started, *([] if name else [self.spare]))
+        try:
+            status, shown = self._open(seconds).run(source, seconds)
+        except JailDied as death:
+            self._bury(death)
+            status, shown = death.kind, [{"error": death.kind, "text": f"This cell {death}."}]
+        if name is None:
+            self.spare -= time.monotonic() - started
+        if status in ("passed", "raised"):
+            self._ran.append(source)
+        self.fates[name] = status
+        return status, shown
+
+    def call(self, name, inputs, kind, seconds):
+        """The named arrays or the Problem that the function of that name gave."""
+        seconds = min(seconds, self.deadline - time.monotonic())
+        try:
+            outcome = self._open(seconds).call(name, inputs, kind, seconds)
+        except JailDied as death:
+            self._bury(death)
+            return Problem(death.kind, str(death))
+        if isinstance(outcome, Problem) and outcome.kind == "not defined":
+            fate = self.fates.get(name, "passed")
+            why = "" if fate == "passed" else f": its cell {'ended the jail' if fate == 'died' else fate}"
+            return Problem("not defined" if fate == "passed" else fate, f"is not defined{why}")
+        return outcome
+
+    def _open(self, seconds):
+        if seconds <= 0:
+            raise JailDied(
+                "timed out", f"had no time left: the limit is {self.limits.total_seconds:g} s for everything"
+            )
+        while self.jail is None:
+            self.jail = self.nursery.jail()
+            for source in list(self._ran):
+                try:
+                    self.jail.run(source, min(self.limits.cell_seconds, max(self.deadline - time.monotonic(), 0)))
+                except JailDied as death:
+                    self._bury(death)
+                    self._ran.remove(source)
+                    break
+        return self.jail
+
+    def _bury(self, death):
+        if self.jail is not None and self.jail.end:
+            self.remarks.append(f"a jail had to be ended: something in it {death}")
+            self._leave()
+
+    def _leave(self):
+        if self.jail is not None:
+            self.jail.close()
+            self.cpu += self.jail.cpu
+            self.jail = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._leave()
+
+
+class StandIn:
+    """What a grade cell has in the place of the learner's function."""
+
+    def __init__(self, name, sitting):
+        self.__name__, self._sitting = name, sitting
+
+    def __call__(self, *arguments):
+        """For a grade cell of one's own that calls the function itself: plain arguments in, its array out."""
+        inputs = {f"argument {number}": value for number, value in enumerate(arguments)}
+        outcome = self._sitting.call(self.__name__, inputs, "function", self._sitting.limits.cell_seconds)
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome["result"]
+
+
+class _Names(dict):
+    """The variables of a grade cell: `check`, what it assigns, and a StandIn for every other name."""
+
+    def __init__(self, sitting, check):
+        super().__init__(check=check)
+        self._sitting = sitting
+
+    def __missing__(self, name):
+        if hasattr(builtins, name):
+            raise KeyError(name)
+        return StandIn(name, self._sitting)
+
+
+def _judge(cell, seed, sitting, refusal):
+    """Runs a grade cell, here; leaves its outputs in it and returns its entry in `exercises`."""
+    started, printed, verdicts = time.monotonic(), io.StringIO(), []
+
+    def check(answer, name=None, *, seed=0):
+        verdict = _verdict(EXERCISES[name or answer.__name__], answer.__name__, seed, sitting)
+        verdicts.append(verdict)
+        if verdict.status != "passed":
+            raise checking.CheckFailed(checking.as_text(verdict), verdict)
+        print(f"✓ {verdict.sentence}.")
+
+    message = ""
+    try:
+        if refusal:
+            raise checking.CheckFailed(refusal[1])
+        with contextlib.redirect_stdout(printed), _seeded(seed):
+            exec(compile(cell.source, "<grade cell>", "exec"), {}, _Names(sitting, check))
+    except Exception as error:  # a grade cell may assert what it likes
+        message = str(error) or type(error).__name__
+        failure = nbformat.v4.new_output("error", ename=type(error).__name__, evalue=message, traceback=[message])
+    cell.outputs = [nbformat.v4.new_output("stream", text=printed.getvalue())] if printed.getvalue() else []
+    if message:
+        cell.outputs.append(failure)
+    verdict = verdicts[-1] if verdicts else None
+    status = refusal[0] if refusal else "passed" if not message else verdict.status if verdict else "wrong"
+    points = float(label(cell).get("points", 0))
+    return {
+        "name": label(cell)["grade_id"].removeprefix("check-"),
+        "status": "wrong" if message and status == "passed" else status,
+        "points": points,
+        "score": 0.0 if message else points,
+        "message": message,
+        "misconception": verdict.misconception.name if verdict and verdict.misconception else None,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+@contextlib.contextmanager
+def _seeded(seed):
+    before = os.environ.get("PGCOURSE_GRADING_SEED")
+    os.environ["PGCOURSE_GRADING_SEED"] = str(seed)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PGCOURSE_GRADING_SEED"]
+        else:
+            os.environ["PGCOURSE_GRADING_SEED"] = before
+
+
+def _verdict(exercise, name, seed, sitting):
+    """As `judging.judge` finds it. A result that it cannot even read, of other names say, is a failure."""
+    deadline, dead = time.monotonic() + exercise.time_limit, None
+
+    def call(inputs):
+        nonlocal dead
+        left = deadline - time.monotonic()
+        if dead is None and left <= 0:
+            dead = Problem("timed out", f"took longer than {exercise.time_limit:g} s for all cases")
+        if dead is not None:
+            return dead
+        outcome = sitting.call(name, inputs, exercise.probe, left)
+        if isinstance(outcome, Problem) and outcome.kind in FATAL:
+            dead = outcome
+        return outcome
+
+    try:
+        return judging.judge(exercise, call, seed)
+    except (Problem, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        sentence = f"{exercise.name} gave what cannot be judged ({type(error).__name__}: {error})"
+        return judging.Verdict(exercise, "unreadable", sentence)
+
+
+def _as_output(shown):
+    """An nbformat output."""
+    if "png" in shown:
+        data = {"image/png": b64encode(shown["png"]).decode(), "text/plain": "<figure>"}
+        return nbformat.v4.new_output("display_data", data=data)
+    if "show" in shown:
+        return nbformat.v4.new_output("display_data", data={"text/plain": shown["show"]})
+    if "error" in shown:
+        lines = shown["text"].splitlines()
+        return nbformat.v4.new_output("error", ename=shown["error"], evalue=lines[-1] if lines else "", traceback=lines)
+    return nbformat.v4.new_output("stream", name=shown["stream"], text=shown["text"])

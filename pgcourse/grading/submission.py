@@ -1,0 +1,215 @@
+"""What somebody handed in, put back into the shape of the lesson: their answers and additions, our everything else.
+
+Only the text of cells is taken from a submission. Types, order, points and checks come from the course's own notebook,
+so that a cell which was deleted, copied, moved, retyped or relabelled costs nobody a grade and brings nobody one.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+import nbformat
+from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+
+MAX_FILE = 2**29  # bytes
+MAX_CELLS = 1000
+MAX_SOURCE = 100_000  # characters of a cell
+MAX_ATTACHMENTS = 2**22  # characters of a cell's pictures
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson as the course has it: `source`, with solutions and hidden tests, and `release`, as it was given out."""
+
+    name: str
+    source: nbformat.NotebookNode
+    release: nbformat.NotebookNode
+
+    @classmethod
+    def of(cls, name, source, release=None):
+        """From the source alone, if need be; ValueError if the two do not correspond cell by cell."""
+        if release is None:
+            release, resources = nbformat.from_dict(source), {}
+            for preprocessor in (ClearSolutions(), ClearHiddenTests()):
+                release, resources = preprocessor.preprocess(release, resources)
+        if [cell.cell_type for cell in source.cells] != [cell.cell_type for cell in release.cells]:
+            raise ValueError(f"{name}: the release has other cells than the source: run pgcourse release again")
+        return cls(name, source, release)
+
+
+def label(cell):
+    """nbgrader's metadata of a cell, {} without."""
+    value = cell.get("metadata", {}).get("nbgrader")
+    return value if isinstance(value, dict) else {}
+
+
+def is_answer(cell):
+    return bool(label(cell).get("solution"))
+
+
+def is_check(cell):
+    """Whether it is graded by running it."""
+    return cell["cell_type"] == "code" and bool(label(cell).get("grade")) and not is_answer(cell)
+
+
+def restore(lesson, data):
+    """(notebook, remarks, refusal) for the bytes of a submitted file.
+
+    notebook  the lesson with their answers and added cells, no outputs; the blank lesson where there is a refusal
+    remarks   sentences about what had been changed
+    refusal   None, or (status, sentence) for a file in which there is nothing to grade
+    """
+    try:
+        cells = _cells(data)
+    except ValueError as error:
+        status, _, sentence = str(error).partition(": ")
+        return _assemble(lesson, {}, {}), [], (status, sentence)
+    found = [_counterpart(lesson, cell) for cell in cells]
+    if not any(number is not None and label(lesson.source.cells[number]) for number in found):
+        sentence = f"the file has none of the exercises of {lesson.name}"
+        return _assemble(lesson, {}, {}), [], ("another notebook", sentence)
+    answers, added, remarks = _sort(lesson, cells, found)
+    return _assemble(lesson, answers, added), remarks, None
+
+
+def content_hash(notebook):
+    """Of what is graded: types and texts of the cells, in order."""
+    return hashlib.sha256(json.dumps([[c.cell_type, c.source] for c in notebook.cells]).encode()).hexdigest()
+
+
+def _cells(data):
+    """[{cell_type, source, id, metadata, attachments}] of a file; ValueError("status: sentence")."""
+    if len(data) > MAX_FILE:
+        raise ValueError(f"too large: the file has {len(data) // 2**20} MB, at most {MAX_FILE // 2**20} are read")
+    if not data.strip():
+        raise ValueError("empty: the file is empty")
+    try:
+        notebook = json.loads(data)
+        if not isinstance(notebook, dict):
+            raise ValueError("no dictionary")
+        if not isinstance(notebook.get("cells"), list):
+            notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
+        cells = [_cell(cell) for cell in notebook["cells"][:MAX_CELLS] if isinstance(cell, dict)]
+    except Exception as error:  # nbformat's conversions raise anything, json RecursionError
+        raise ValueError(f"not a notebook: the file is no Jupyter notebook ({type(error).__name__})") from None
+    if not any(cell["source"].strip() for cell in cells):
+        raise ValueError("empty: the notebook has no cell with anything in it")
+    return cells
+
+
+def _cell(cell):
+    source, metadata, kind = cell.get("source", ""), cell.get("metadata"), cell.get("cell_type")
+    if isinstance(source, list):
+        source = "".join(part for part in source if isinstance(part, str))
+    return {
+        "cell_type": kind if kind in ("code", "markdown", "raw") else "raw",
+        "source": _clean(source[:MAX_SOURCE]) if isinstance(source, str) else "",
+        "id": cell.get("id") if isinstance(cell.get("id"), str) else None,
+        "metadata": metadata if isinstance(metadata, dict) else {},
+        "attachments": _pictures(cell.get("attachments")),
+    }
+
+
+def _clean(text):
+    return _UNPRINTABLE.sub("", text).encode("utf-8", "replace").decode()
+
+
+def _pictures(attachments):
+    kept, left = {}, MAX_ATTACHMENTS
+    for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
+        for kind in ("image/png", "image/jpeg"):
+            data = bundle.get(kind) if isinstance(bundle, dict) else None
+            if isinstance(data, str) and len(data) <= left and re.fullmatch(r"[A-Za-z0-9+/=\s]*", data):
+                kept[_clean(name)], left = {kind: data}, left - len(data)
+    return kept
+
+
+def _counterpart(lesson, cell):
+    """The number of the lesson's cell that this one was, or None: by nbgrader's id, by Jupyter's, or by its text."""
+    name = label(cell).get("grade_id")
+    tests = (
+        lambda source, _: isinstance(name, str) and label(source).get("grade_id") == name,
+        lambda source, _: cell["id"] is not None and source.get("id") == cell["id"],
+        lambda _, release: bool(cell["source"].strip()) and release.source == cell["source"],
+    )
+    pairs = list(enumerate(zip(lesson.source.cells, lesson.release.cells, strict=True)))
+    return next((number for test in tests for number, pair in pairs if test(*pair)), None)
+
+
+def _sort(lesson, cells, found):
+    """({number: cell that answers or edits it}, {number, or -1: cells added after it}, remarks)."""
+    answers, added, remarks, after = {}, {}, [], -1
+    last = {}
+    for position, number in enumerate(found):
+        if number is not None and (number not in last or not _is_unchanged(lesson, number, cells[position])):
+            last[number] = position
+    for position, (cell, number) in enumerate(zip(cells, found, strict=True)):
+        if number is None:
+            if cell["source"].strip() and cell["cell_type"] != "raw":
+                added.setdefault(after, []).append(cell)
+            continue
+        source = lesson.source.cells[number]
+        if last[number] == position:
+            after, answers[number] = number, cell
+            if label(source) and source.cell_type != cell["cell_type"]:
+                remarks.append(f"the type of the cell {_name(source)} was changed")
+        elif not is_check(source) and not _is_unchanged(lesson, number, cell):
+            remarks.append(f"the cell {_name(source)} was there more than once")
+            added.setdefault(after, []).append(cell)
+    for number, source in enumerate(lesson.source.cells):
+        if label(source) and number not in answers:
+            remarks.append(f"the cell {_name(source)} was deleted")
+        elif is_check(source) and answers[number]["source"].strip() not in _known(lesson, number):
+            remarks.append(f"the cell {_name(source)} was edited, the course's own was used")
+    added = {_past_deleted(lesson, answers, number): theirs for number, theirs in added.items()}
+    order = [number for number in found if number is not None and label(lesson.source.cells[number])]
+    if list(dict.fromkeys(order)) != sorted(set(order)):
+        remarks.append("cells were in another order")
+    return answers, added, remarks
+
+
+def _past_deleted(lesson, answers, number):
+    """A cell that was written in the place of a deleted one comes after it, so that the stub does not undo it."""
+    cells = lesson.source.cells
+    while number + 1 < len(cells) and number + 1 not in answers and not is_check(cells[number + 1]):
+        number += 1
+    return number
+
+
+def _known(lesson, number):
+    return lesson.release.cells[number].source.strip(), lesson.source.cells[number].source.strip()
+
+
+def _is_unchanged(lesson, number, cell):
+    return cell["source"].strip() == lesson.release.cells[number].source.strip()
+
+
+def _name(cell):
+    return label(cell).get("grade_id") or cell.get("id")
+
+
+def _assemble(lesson, answers, added):
+    notebook = nbformat.from_dict({**lesson.source, "cells": []})
+    notebook.cells = [_added(lesson, cell, f"added-{-1}-{i}") for i, cell in enumerate(added.get(-1, []))]
+    for number, (source, release) in enumerate(zip(lesson.source.cells, lesson.release.cells, strict=True)):
+        cell = nbformat.from_dict(source)
+        if "outputs" in cell:
+            cell.outputs, cell.execution_count = [], None
+        if not (label(source).get("locked") or is_check(source)):
+            theirs = answers.get(number)
+            cell.source = release.source if theirs is None else theirs["source"]
+            if theirs and theirs["attachments"] and cell.cell_type == "markdown":
+                cell.attachments = theirs["attachments"]
+        notebook.cells.append(cell)
+        notebook.cells += [_added(lesson, c, f"added-{number}-{i}") for i, c in enumerate(added.get(number, []))]
+    return notebook
+
+
+def _added(lesson, cell, cell_id):
+    make = nbformat.v4.new_code_cell if cell["cell_type"] == "code" else nbformat.v4.new_markdown_cell
+    new = make(cell["source"], id=cell_id)
+    if new.cell_type == "markdown" and cell["attachments"]:
+        new.attachments = cell["attachments"]
+    return new

@@ -1,0 +1,55 @@
+"""Submissions for the grading's tests: a lesson with some answers in it, as the bytes of a file."""
+
+from pathlib import Path
+
+import nbformat
+
+from pgcourse.grading.judge import grade
+from pgcourse.grading.submission import Lesson, label, restore
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+def lesson(name):
+    return Lesson.of(name, nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4))
+
+
+def answered(course, **answers):
+    """The student's notebook with these answers by the exercise's name; True stands for the right one."""
+    notebook = nbformat.from_dict(course.release)
+    for cell, source in zip(notebook.cells, course.source.cells, strict=True):
+        answer = answers.get(label(cell).get("grade_id"))
+        if answer:
+            cell.source = source.source if answer is True else answer
+    return notebook
+
+
+def all_right(course):
+    return answered(course, **{label(cell).get("grade_id", ""): True for cell in course.source.cells})
+
+
+def as_data(notebook):
+    return nbformat.writes(notebook).encode()
+
+
+def graded(course, notebook, nursery, seed=7):
+    """The result of `grade` for a notebook or the bytes of a file."""
+    restored, remarks, refusal = restore(course, notebook if isinstance(notebook, bytes) else as_data(notebook))
+    return grade(course, restored, seed, nursery, remarks, refusal)
+
+
+def statuses(result):
+    return {exercise["name"]: exercise["status"] for exercise in result["exercises"]}
+
+
+def shown(result):
+    """All text that the notebook of a result shows, in one."""
+    parts = []
+    for cell in result["notebook"].cells:
+        for output in cell.get("outputs", []):
+            parts += [
+                output.get("text", ""),
+                output.get("data", {}).get("text/plain", ""),
+                *output.get("traceback", []),
+            ]
+    return "\n".join(parts)

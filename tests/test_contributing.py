@@ -1,0 +1,83 @@
+"""Follows CONTRIBUTING.md to the letter, in a copy of the repository: an exercise is added as it says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("notebooks", "pgcourse", "tests", "tools", "conftest.py", "pyproject.toml")
+BLOCK = re.compile(r"^(?P<fence>`{3,4})(?P<language>\w+)\n(?P<body>.*?)^(?P=fence)$", re.DOTALL | re.MULTILINE)
+
+
+def blocks():
+    """The blocks of the section on exercises, (language, text), in order."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("## Add an exercise")[2].partition("\n## ")[0]
+    return [(block["language"], block["body"]) for block in BLOCK.finditer(section)]
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    """The copy after all steps, and what the commands printed."""
+    folder = tmp_path_factory.mktemp("contributing")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_*"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    variables["PYTHONPATH"] = str(folder)  # before the checkout that the virtual environment knows
+    printed = ""
+    for language, body in blocks():
+        if language == "python":
+            with (folder / "pgcourse/exercises/lesson_0.py").open("a", encoding="utf-8") as file:
+                file.write("\n" + body)
+        elif language == "markdown":
+            (folder / "spread.md").write_text(body, encoding="utf-8")
+        else:
+            done = subprocess.run(
+                ["bash", "-euc", body], cwd=folder, env=variables, capture_output=True, text=True, encoding="utf-8"
+            )
+            printed += done.stdout
+            assert done.returncode == 0, done.stdout + done.stderr
+    return folder, printed
+
+
+def test_there_are_the_steps_that_we_follow():
+    assert [language for language, _ in blocks()] == ["python", "sh", "markdown", "sh", "sh"]
+
+
+def test_its_mistakes_are_told_apart(followed):
+    _, printed = followed
+    assert re.search(r"^spread +5/5 +4/4$", printed, re.MULTILINE)
+
+
+def test_the_tests_see_the_new_exercise(followed):
+    _, printed = followed
+    [exercise, lesson] = [int(count) for count in re.findall(r"^(\d+) passed", printed, re.MULTILINE)]
+    assert exercise >= 5 + 4  # misconceptions and right answers, at least
+    assert lesson > 0
+
+
+def test_the_edition_has_it_without_its_solution(followed):
+    folder, _ = followed
+    notebook = nbformat.read(folder / "scratch-edition" / "00_start_here.ipynb", 4)
+    sources = {cell.metadata.nbgrader.grade_id: cell.source for cell in notebook.cells if "nbgrader" in cell.metadata}
+    assert "raise NotImplementedError" in sources["spread"]
+    assert "rewards.min()" not in sources["spread"]
+    assert sources["check-spread"].strip() == 'check(spread, "spread")'
+
+
+def test_the_new_files_are_in_our_style(followed):
+    folder, _ = followed
+    ruff = [sys.executable, "-m", "ruff"]
+    target = "pgcourse/exercises/lesson_0.py"
+    subprocess.run([*ruff, "check", target], cwd=folder, check=True)
+    subprocess.run([*ruff, "format", "--check", target], cwd=folder, check=True)

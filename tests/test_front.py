@@ -1,0 +1,66 @@
+"""The front page and the papers beside it: what they say is so."""
+
+import base64
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from yaml import safe_load
+
+import pgcourse
+from pgcourse.exercises import LESSONS, STEMS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| (\d+) \| \[(.+)\]\(notebooks/(\w+)\.ipynb\) \| (\d+) \| .+ \|$", re.MULTILINE)
+LINK = re.compile(r"\]\(\s*([^)\s]+)\s*\)")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/teaching.md", "CHANGELOG.md")
+
+
+def minutes(stem):
+    """What the lesson itself says, in its first cell."""
+    text = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", 4).cells[0].source
+    [number] = re.findall(r"(\d+|fifteen) minutes", text)
+    return 15 if number == "fifteen" else int(number)
+
+
+def test_the_map_has_the_lessons_and_their_minutes():
+    assert ROW.findall(README) == [
+        (str(number), title, stem, str(minutes(stem)))
+        for number, (title, stem) in enumerate(zip(LESSONS, STEMS, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    targets = [target for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")) if "://" not in target]
+    assert not [target for target in targets if not ((ROOT / page).parent / target.partition("#")[0]).exists()]
+
+
+def test_the_picture_is_the_one_in_the_lesson():
+    shown = base64.b64encode((ROOT / "docs" / "estimates.png").read_bytes()).decode()
+    assert shown in (ROOT / "notebooks" / f"{STEMS[3]}.ipynb").read_text(encoding="utf-8")
+
+
+def test_the_make_targets_that_are_named_exist():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        name for page in PAGES for name in re.findall(r"(?:`|^)make (\w+)", (ROOT / page).read_text(), re.MULTILINE)
+    }
+    assert {"lab", "test", "book"} <= named
+    assert named <= targets
+
+
+def test_the_addresses_are_the_package_s():
+    assert pgcourse.SITE in README
+
+
+def test_citation_and_changelog_have_the_version():
+    citation = safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)  # what the format asks for
+    heading = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert citation["version"] == pgcourse.__version__
+    assert heading == f"{citation['version']} ({citation['date-released']})"
+    assert citation["url"] == pgcourse.SITE
