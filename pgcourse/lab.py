@@ -80,6 +80,8 @@ def environment(folder):
         "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this Python, not one that the user has under the same name
+        # For tensors as small as ours a second thread only costs, and on a busy machine it costs nearly everything.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }
 
 

@@ -123,3 +123,11 @@ def test_pages_of_worked_solutions_are_named_as_the_lessons():
     stems = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert stems <= set(exercises.STEMS)
     assert [stem[:2] for stem in exercises.STEMS] == [f"{n:02}" for n in range(len(exercises.LESSONS))]
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("4", "4")])
+def test_a_kernel_has_one_thread_unless_the_user_says_otherwise(copy, monkeypatch, given, used):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert lab.environment(copy)["OMP_NUM_THREADS"] == used
