@@ -12,7 +12,9 @@ from witnesses import chi_square_excess, is_terminal
 import pgcourse  # noqa: F401 (registers the environments)
 from pgcourse import mdp
 
-REGISTERED = sorted(env_id for env_id in gymnasium.registry if env_id.startswith("pgcourse/"))
+REGISTERED = sorted(
+    env_id for env_id, spec in gymnasium.registry.items() if str(spec.entry_point).startswith("pgcourse.mdp:")
+)
 ONE_STATE = {"P": [[[1.0]]], "r": [[1.0]], "initial": [1.0], "horizon": 1}
 
 
