@@ -1,5 +1,6 @@
 """Explorers: a figure under sliders, and a learning curve that redraws while it trains. Shells over `plots`."""
 
+import math
 import time
 from html import escape
 
@@ -50,7 +51,7 @@ class LiveCurve:
 
     def __init__(self, goal, start=0.0, interval=0.1):
         self.goal, self.start, self.interval = goal, start, interval
-        self._drawn = 0.0
+        self._drawn = -math.inf  # a machine that started a moment ago has a small monotonic clock
         self._history = []
         self._handle = display(HTML("<p>Training …</p>"), display_id=True)
 

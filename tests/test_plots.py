@@ -75,6 +75,7 @@ def test_a_live_curve_ends_with_the_last_batch(monkeypatch):
         def update(self, content):
             shown.append(content.data)
 
+    monkeypatch.setattr(widgets.time, "monotonic", lambda: 5.0)  # the machine started a moment ago
     monkeypatch.setattr(widgets, "display", lambda content, display_id: Handle() if isinstance(content, HTML) else None)
     curve = widgets.LiveCurve(goal=100, interval=3600)
     history = [Record(i, np.array([10.0 * i, 20.0 * i]), np.array([1, 1]), 50 * i) for i in range(1, 5)]
