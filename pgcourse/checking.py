@@ -41,12 +41,14 @@ class CheckFailed(AssertionError):  # noqa: N818 (the contract's name)
 def check(answer, name=None, *, seed=0):
     """Tries `answer` as the exercise `name` (the function's own name unless given) on the cases of that seed.
 
-    Right: prints a line. Not attempted (NotImplementedError): says so.
+    Right: prints a line. Not attempted (NotImplementedError): says so, and fails only where nbgrader runs it.
     Raises CheckFailed if it is wrong, ValueError for a name that is no exercise.
     """
     exercise = _exercise(answer, name)
     verdict = judge(exercise, _caller(exercise, answer), seed)
     if verdict.status == "not attempted":
+        if "NBGRADER_EXECUTION" in os.environ:  # nbgrader validates or grades: a cell that passes counts as done
+            raise CheckFailed(f"{verdict.sentence}.", verdict)
         _print(f"○ {verdict.sentence}.")
         return
     attempts = _record(exercise.name, verdict.status == "passed")

@@ -69,6 +69,17 @@ def test_a_stub_is_not_attempted_and_raises_nothing(capsys):
     assert capsys.readouterr().out == "○ surrogate_loss: not attempted yet.\n"
 
 
+@pytest.mark.parametrize("task", ["validate", "autograde"])
+def test_a_stub_fails_where_nbgrader_runs_it(task, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", task)
+
+    def surrogate_loss(log_probs, total_rewards, mask):
+        raise NotImplementedError
+
+    with pytest.raises(CheckFailed, match="surrogate_loss: not attempted yet"):
+        check(surrogate_loss)
+
+
 def test_an_answer_that_is_not_finished_everywhere_fails():
     def answer(scores, r):
         if len(r) > 1:
