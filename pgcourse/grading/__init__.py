@@ -18,6 +18,8 @@ nbgrader does the same with `execute.Restore` and `execute.JailedExecute` among 
 found elsewhere, by a worker say, is entered by `c.JailedExecute.result = result`: then nothing is run.
 """
 
+import os
+
 WRITTEN = "*Your answer goes here: double-click this cell to write.*"
 
 
@@ -28,18 +30,23 @@ def configure_edition(c):
 
 def configure(c):
     """nbgrader's settings for a course; c is the `get_config()` of its nbgrader_config.py."""
-    from nbgrader.converters import Autograde  # here, because a course can be configured without nbgrader
+    # here, because a course can be configured without nbgrader
+    from nbgrader.converters import Autograde, GenerateFeedback
     from nbgrader.preprocessors import Execute
 
     from pgcourse.grading.execute import JailedExecute, Restore
+    from pgcourse.grading.feedback import HideHiddenTests
 
     configure_edition(c)
     c.CourseDirectory.course_id = "pgcourse"
+    if "PGCOURSE_DB" in os.environ:  # where a gradebook that holds a password in its address is named in no file
+        c.CourseDirectory.db_url = os.environ["PGCOURSE_DB"]
     c.Execute.timeout = 20
     c.Execute.interrupt_on_timeout = True  # else an endless loop loses the whole submission
     c.OverwriteCells.add_missing_cells = True  # else a deleted cell does
     c.Autograde.sanitize_preprocessors = [Restore, *Autograde.sanitize_preprocessors.default()]
     engine = Autograde.autograde_preprocessors.default()
     c.Autograde.autograde_preprocessors = [JailedExecute if step is Execute else step for step in engine]
+    c.GenerateFeedback.preprocessors = [*GenerateFeedback.preprocessors.default(), HideHiddenTests]
     # in Formgrader and on feedback pages a submission's Markdown may hold scripts
     c.HTMLExporter.filters = {"markdown2html": "pgcourse.grading.markdown.clean_markdown"}

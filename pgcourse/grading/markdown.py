@@ -4,7 +4,7 @@ import re
 
 import bleach
 from jinja2 import pass_context
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath
 
 TAGS = {
     *(
@@ -39,7 +39,11 @@ def clean_markdown(context, source):
     """A Jinja filter: nbconvert's markdown2html, then only harmless elements, links and pictures that come with it."""
     source = _ACTIVE.sub(r"\1", source)
     attachments = context.get("cell", {}).get("attachments", {})
-    html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=attachments)).render(source)
+    render = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=attachments)).render
+    try:
+        html = render(source)
+    except InvalidNotebook:  # of a picture that did not come with it; the page is to be shown all the same
+        html = render(source.replace("attachment:", "missing-attachment:"))
     return bleach.clean(html, tags=TAGS, attributes=_is_harmless, protocols={"http", "https", "mailto", "data"})
 
 
