@@ -10,7 +10,7 @@ PORT ?= 8888
 ARGS ?=
 TORCH = torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-SYSTEM_PACKAGES = chromium bwrap:bubblewrap
+SYSTEM_PACKAGES = chromium bwrap:bubblewrap pg_createcluster:postgresql
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt

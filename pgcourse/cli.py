@@ -5,6 +5,11 @@ import sys
 
 import pgcourse
 
+UNSAFE = """
+  *** --unsafe-no-jail: every submission runs as you, and can read the answers, change the grades,
+  *** and do with your files what you can. Use it only where all of them are yours.
+"""
+
 
 def main(argv=None):
     """Runs a command and returns its exit status; what the user can mend is a line on stderr and status 1."""
@@ -16,7 +21,7 @@ def main(argv=None):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         return options.run(options, others)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"pgcourse: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -28,7 +33,7 @@ def _parser():
     parser = argparse.ArgumentParser("pgcourse", description="A course on policy gradients.")
     parser.add_argument("--version", action="version", version=f"pgcourse {pgcourse.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_lab, _add_release, _add_doctor):
+    for add in (_add_lab, _add_release, _add_grade, _add_doctor):
         add(commands)
     return parser
 
@@ -68,6 +73,65 @@ def _release(options, _):
     if options.course:
         print(f"The course is in {options.course}: run nbgrader's commands and its Formgrader there")
     return 0
+
+
+def _add_grade(commands):
+    words = "grade a class: every submission in a jail, grades, feedback pages and a report out"
+    command = commands.add_parser("grade", help=words, description=words)
+    command.add_argument(
+        "submissions",
+        metavar="SUBMISSIONS",
+        nargs="+",
+        help="folder STUDENT/LESSON/LESSON.ipynb, a zip of it, or a zip from Moodle or Canvas",
+    )
+    command.add_argument("--out", metavar="DIR", required=True, help="folder for grades.csv, report.html, feedback/")
+    command.add_argument(
+        "--course", metavar="DIR", help="the instructor's folder (made in the --out folder if need be)"
+    )
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=_count, help="processes on this machine (as many as cores)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster instead, as tcp://10.0.0.1:8786")
+    command.add_argument("--db", metavar="URL", help="another gradebook, as postgresql://… ($PGCOURSE_DB)")
+    command.add_argument("--again", action="store_true", help="grade also what has been graded, with the same cases")
+    command.add_argument("--export", action="store_true", help="write export/ for nbgrader, Canvas and Moodle")
+    command.add_argument(
+        "--unsafe-no-jail", action="store_true", help="run strangers' code with your rights, beside the answers"
+    )
+    command.set_defaults(run=_grade)
+
+
+def _count(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of processes, expected 1 or more")
+    return int(text)
+
+
+def _grade(options, _):
+    if sys.platform != "linux":
+        raise OSError("grading needs Linux, for its jail: on Windows use WSL2, on a Mac a virtual machine")
+    from pgcourse.grading import classroom
+
+    if options.unsafe_no_jail:
+        print(UNSAFE, file=sys.stderr)
+    outcome = classroom.grade(
+        options.submissions,
+        options.out,
+        options.course,
+        count=options.workers,
+        scheduler=options.scheduler,
+        db=options.db,
+        unsafe=options.unsafe_no_jail,
+        again=options.again,
+        export=options.export,
+    )
+    kept = outcome.collected - outcome.graded - outcome.failed
+    print(f"{outcome.collected} submissions: {outcome.graded} graded now, {kept} known already")
+    print(f"{options.out}: grades.csv ({len(outcome.rows)} rows), report.html, feedback/, log.csv")
+    if outcome.failed:
+        print(
+            f"{outcome.failed} could not be graded, see the reasons in grades.csv; run the same again", file=sys.stderr
+        )
+    return 1 if outcome.failed else 0
 
 
 def _add_doctor(commands):

@@ -23,6 +23,7 @@ from pgcourse.grading.jail import JailDied, JailUnavailable
 from pgcourse.grading.submission import content_hash, is_answer, is_check, label
 from pgcourse.probes import Problem
 
+MAX_SHOWN = 2**24  # bytes that all cells of a notebook may show and keep
 FATAL = ("out of memory", "timed out", "died", "not defined")  # asking on makes no sense
 GRAVEST_FIRST = (
     *("out of memory", "timed out", "died", "unreadable", "reference", "raised", "mutated", "not a function"),
@@ -131,6 +132,7 @@ class Sitting:
         self.deadline = time.monotonic() + self.limits.total_seconds
         self.spare = self.limits.total_seconds / 2  # of that, for cells that are no answers
         self.jail, self.cpu, self.remarks, self.fates, self._ran = None, 0, [], {}, []
+        self.room = MAX_SHOWN
 
     def run(self, source, name=None):
         """(status, what it showed) of a cell; name: its answer's, if it is one."""
@@ -146,7 +148,15 @@ class Sitting:
         if status in ("passed", "raised"):
             self._ran.append(source)
         self.fates[name] = status
-        return status, shown
+        return status, self._kept(shown)
+
+    def _kept(self, shown):
+        """As many outputs as there is room for."""
+        for number, output in enumerate(shown):
+            self.room -= sum(map(len, output.values()))
+            if self.room < 0:
+                return [*shown[:number], {"show": "… (this notebook shows more than is kept)"}]
+        return shown
 
     def call(self, name, inputs, kind, seconds):
         """The named arrays or the Problem that the function of that name gave."""

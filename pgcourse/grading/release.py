@@ -70,14 +70,16 @@ def release(out, course=None, update=False, source=None):
     if _inside(out, Path(source or workcopy.source_folder())) or out.resolve() == workcopy.checkout():
         raise ReleaseError(f"{out} is where the source notebooks are: choose another folder for the edition")
     _refuse_to_write(out, update)
-    lessons = read_sources(source)
-    identity = {"version": pgcourse.__version__, "source": workcopy.source_digest(source)}
-    settings = None
+    lessons, settings, identity = read_sources(source), None, _identity(source)
     if course is not None:
-        lessons, settings = _make_course(Path(course).absolute(), lessons, identity, update)
+        lessons, settings = make_course(course, update, source)
     students = edition(lessons, settings)
     files = {f"{stem}.ipynb": as_bytes(relink(notebook, "flat")) for stem, notebook in students.items()}
     return workcopy.place(out, {"README.md": README.encode(), **files}, identity)
+
+
+def _identity(source):
+    return {"version": pgcourse.__version__, "source": workcopy.source_digest(source)}
 
 
 def _inside(inner, outer):
@@ -229,23 +231,34 @@ def _student_problems(stem, notebook, solutions):
 # Course
 
 
-def _make_course(folder, lessons, identity, update):
-    """Makes or renews nbgrader's folder; returns the source that is now in it, {lesson: notebook}, and its settings."""
+def make_course(folder, update=False, source=None, db=None):
+    """Makes or renews nbgrader's folder; returns the source that is now in it, {lesson: notebook}, and its settings.
+
+    update, source: as for `release`. db: the gradebook's address, instead of the one in the folder's settings.
+    Raises ReleaseError.
+    """
+    folder, lessons = Path(folder).absolute(), read_sources(source)
     _refuse_to_write(folder, update)
     files = {f"source/{stem}/{stem}.ipynb": as_bytes(relink(notebook, "nested")) for stem, notebook in lessons.items()}
     lessons = lessons | _instructors_own(folder, files)
-    settings = _settings(folder)
+    settings = settings_of(folder, db)
     edition(lessons, settings)  # refuses before anything is written
-    with _nbgrader(folder) as log:
+    with nbgrader_at(folder):
         if folder.is_dir():
             _refuse_what_submissions_forbid(folder, settings, lessons)
-        workcopy.place(folder, files, identity, COURSE_MANIFEST)
+        workcopy.place(folder, files, _identity(source), COURSE_MANIFEST)
         if not (folder / CONFIG_NAME).exists():
             workcopy.write(folder / CONFIG_NAME, CONFIG.encode())
+    generate(folder, settings, lessons)
+    return dict(sorted(lessons.items())), settings
+
+
+def generate(folder, settings, lessons):
+    """Has nbgrader make the release of lessons, and enter them in the gradebook. Raises ReleaseError."""
+    with nbgrader_at(folder) as log:
         for stem in lessons:
             directory = CourseDirectory(config=settings, root=str(folder), assignment_id=stem)
             GenerateAssignment(coursedir=directory, config=settings, force=True, log=log).start()
-    return dict(sorted(lessons.items())), settings
 
 
 def _instructors_own(folder, files):
@@ -257,15 +270,19 @@ def _instructors_own(folder, files):
     return {Path(name).stem: _read(folder / name) for name in names if name in kept or name not in files}
 
 
-def _settings(folder):
+def settings_of(folder, db=None):
+    """nbgrader's settings of a course folder, ours where it has none yet; db: another gradebook's address."""
+    settings = Config()
     if not (folder / CONFIG_NAME).is_file():
-        settings = Config()
         configure(settings)
-        return settings
-    try:
-        return PyFileConfigLoader(CONFIG_NAME, path=str(folder)).load_config()
-    except Exception as error:  # whatever an instructor's own lines raise
-        raise ReleaseError(f"{folder / CONFIG_NAME} does not run: {error!r}") from error
+    else:
+        try:
+            settings = PyFileConfigLoader(CONFIG_NAME, path=str(folder)).load_config()
+        except Exception as error:  # whatever an instructor's own lines raise
+            raise ReleaseError(f"{folder / CONFIG_NAME} does not run: {error!r}") from error
+    if db:
+        settings.CourseDirectory.db_url = db
+    return settings
 
 
 def _refuse_what_submissions_forbid(folder, settings, lessons):
@@ -288,7 +305,7 @@ def _refuse_what_submissions_forbid(folder, settings, lessons):
 
 
 @contextmanager
-def _nbgrader(folder=None):
+def nbgrader_at(folder):
     """What nbgrader needs around it: alembic on the path, and a log, whose errors come out in a ReleaseError."""
     errors = _Errors()
     log = logging.Logger("pgcourse.release")
@@ -311,4 +328,4 @@ class _Errors(logging.Handler):
 
     def emit(self, record):
         if "Traceback" in record.getMessage():
-            self.said = record.getMessage().strip().splitlines()[-1]
+            *_, self.said = (line for line in record.getMessage().splitlines() if line[:1] not in (" ", "\t", "(", ""))

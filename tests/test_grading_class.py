@@ -1,0 +1,481 @@
+"""`pgcourse grade` over whole classes: every submission one row, whatever happens to it or to the run."""
+
+import contextlib
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import dask
+import nbformat
+import psutil
+import pytest
+from classes import NAME, SPECIAL, hand_in, write
+from nbgrader.api import Gradebook
+from submissions import NOTEBOOKS, all_right, answered, as_data, lesson
+
+from pgcourse import cli
+from pgcourse.grading import classroom, journal, workers
+from pgcourse.grading.release import make_course
+
+PROGRAM = str(Path(sys.executable).with_name("pgcourse"))
+SLOW = 240  # seconds: a busy machine
+
+
+@pytest.fixture(scope="module")
+def ready_course(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("class")
+    (folder / "source").mkdir()
+    shutil.copy(NOTEBOOKS / f"{NAME}.ipynb", folder / "source")
+    make_course(folder / "course", source=folder / "source")
+    return folder / "course"
+
+
+@pytest.fixture
+def course(ready_course, tmp_path):
+    """A course of one lesson, of the test's own."""
+    return shutil.copytree(ready_course, tmp_path / "course")
+
+
+@pytest.fixture
+def submitted(tmp_path):
+    return tmp_path / "submitted"
+
+
+@pytest.fixture
+def in_this_process(nursery, monkeypatch):
+    """No processes are started: the tests' own jail grades."""
+    monkeypatch.setattr(workers, "warm_nursery", lambda **_: nursery)
+    monkeypatch.setattr(workers, "cluster", lambda *_: contextlib.nullcontext())
+    graded = lambda _, tasks: ((key, json.loads(workers.grade_task(make()))) for key, make in tasks)  # noqa: E731
+    monkeypatch.setattr(workers, "graded", graded)
+
+
+def start(submitted, out, *options, **more):
+    command = [PROGRAM, "grade", str(submitted), "--out", str(out), *map(str, options)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+
+def run(submitted, out, *options, **more):
+    process = start(submitted, out, *options, **more)
+    said, errors = process.communicate(timeout=SLOW)
+    return process.returncode, said, errors
+
+
+def rows(out, columns=journal.COLUMNS):
+    """{student: its row}; a second row of somebody is an error."""
+    with open(out / "grades.csv", encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len({(line["student"], line["lesson"]) for line in lines}) == len(lines)
+    return {line["student"]: {name: line[name] for name in columns} for line in lines}
+
+
+def scores(out):
+    return {student: float(row["score"]) for student, row in rows(out).items()}
+
+
+def steady(out):
+    """The rows without what differs from run to run."""
+    return rows(out, [name for name in journal.COLUMNS if name != "seconds"])
+
+
+def log(out):
+    with open(out / "log.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def give(course, student, points, comment):
+    """What an instructor does in Formgrader."""
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        grade = gradebook.find_grade("written-gradient-step", NAME, NAME, student)
+        grade.manual_score, grade.needs_manual_grade = points, False
+        gradebook.find_comment("written-gradient-step", NAME, NAME, student).manual_comment = comment
+        gradebook.db.commit()
+
+
+def test_a_class_with_a_hostile_an_endless_and_three_broken_ones(submitted, course, tmp_path, nursery):
+    due = hand_in(submitted, 20)
+    code, said, errors = run(submitted, tmp_path / "out", "--course", course, "--workers", "2", "--export")
+    assert code == 0, errors
+    assert "20 submissions: 20 graded now" in said
+    assert "Grading 20 of 20" in errors
+    assert "submissions/s" in errors
+    assert scores(tmp_path / "out") == due
+    found = rows(tmp_path / "out")
+    assert {row["max_score"] for row in found.values()} == {"7"}
+    assert all(row["reason"] and float(row["seconds"]) >= 0 and row["lesson"] == NAME for row in found.values())
+    assert [found[student]["status"] for student in sorted(SPECIAL)] == [
+        *("empty", "not a notebook", "not a notebook", "timed out"),
+        found["hostile"]["status"],
+    ]
+    assert found["student-000"]["status"] == "passed"
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        assert {s.student.id: s.score for s in gradebook.assignment_submissions(NAME)} == due
+    pages = {path.parent.name for path in (tmp_path / "out/feedback").glob(f"*/{NAME}.html")}
+    assert pages == set(due)
+    report = (tmp_path / "out/report.html").read_text()
+    assert all(student in report for student in ("hostile", "endless", "broken-2"))
+    for path in (tmp_path / "out").rglob("*.html"):
+        assert "HIDDEN TESTS" not in path.read_text()
+        assert "grading_seed" not in path.read_text()
+    with open(tmp_path / "out/export/nbgrader.csv") as file:
+        assert {line["student_id"]: float(line["score"]) for line in csv.DictReader(file)} == due
+    assert Counter(line["event"] for line in log(tmp_path / "out")) == {"graded": 20}
+
+
+def test_the_same_again_grades_nothing_and_changes_nothing(submitted, course, tmp_path, in_this_process):
+    hand_in(submitted, 6, special=False)
+    out = tmp_path / "out"
+    first = classroom.grade([submitted], out, course)
+    assert (first.collected, first.graded, first.failed) == (6, 6, 0)
+    before = {path: path.read_bytes() for path in [*out.rglob("*"), *course.rglob("*")] if path.is_file()}
+    second = classroom.grade([submitted], out, course)
+    assert (second.collected, second.graded) == (6, 0)
+    after = {path: path.read_bytes() for path in [*out.rglob("*"), *course.rglob("*")] if path.is_file()}
+    assert after == before
+    again = classroom.grade([submitted], out, course, again=True)
+    assert again.graded == 6
+    assert [line["result"] for line in log(out)[:6]] == [
+        line["result"] for line in log(out) if line["event"][1] == "r"
+    ][6:]
+
+
+def test_a_regrade_repeats_the_hidden_cases(submitted, course, tmp_path, in_this_process):
+    hand_in(submitted, 2, special=False)
+    seeds = []
+    for again in (False, True):
+        classroom.grade([submitted], tmp_path / "out", course, again=again)
+        results = [json.loads(path.read_text()) for path in sorted((tmp_path / "out/results").iterdir())]
+        seeds.append([result["seed"] for result in results])
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == 2
+
+
+def test_a_newer_submission_replaces_and_nothing_is_lost(submitted, course, tmp_path, in_this_process):
+    out, origin = tmp_path / "out", lesson(NAME)
+    first, second = answered(origin, predicted_change=True), all_right(origin)
+    first.cells[-2].source = "In my own words"
+    write(submitted, "ada", first)
+    write(submitted, "bob", second)
+    classroom.grade([submitted], out, course)
+    give(course, "ada", 1.5, "well said")
+    classroom.grade([submitted], out, course)
+    assert scores(out) == {"ada": 3.5, "bob": 5}
+    assert "well said" in (out / f"feedback/ada/{NAME}.html").read_text()
+    write(submitted, "ada", second)
+    outcome = classroom.grade([submitted], out, course)
+    assert outcome.graded == 1
+    assert scores(out) == {"ada": 6.5, "bob": 5}, "the points that a person gave stay"
+    told = [(line["event"], line["student"], float(line["score"])) for line in log(out)]
+    assert told == [("graded", "ada", 2), ("graded", "bob", 5), ("replaced", "ada", 3.5), ("graded", "ada", 5)]
+    assert (course / f"replaced/ada/{NAME}-1.ipynb").read_bytes() == as_data(first)
+    assert (course / f"submitted/ada/{NAME}/{NAME}.ipynb").read_bytes() == as_data(second)
+
+
+def test_earlier_weeks_stay_in_the_table(course, tmp_path, in_this_process):
+    write(tmp_path / "one", "ada", all_right(lesson(NAME)))
+    write(tmp_path / "two", "bob", all_right(lesson(NAME)))
+    for week in ("one", "two"):
+        classroom.grade([tmp_path / week], tmp_path / "out", course)
+    assert scores(tmp_path / "out") == {"ada": 5, "bob": 5}
+
+
+def test_what_is_no_submission_of_the_course_has_a_row_too(submitted, course, tmp_path, in_this_process):
+    write(submitted, "ada", all_right(lesson(NAME)))
+    write(submitted, "bob", as_data(lesson("02_trajectories").source))
+    write(submitted, "cyd", b"{}", "99_other")
+    (submitted / "dan" / NAME).mkdir(parents=True)
+    os.symlink(submitted / f"ada/{NAME}/{NAME}.ipynb", submitted / "dan" / NAME / f"{NAME}.ipynb")
+    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    found = rows(tmp_path / "out")
+    assert {student: (row["score"], row["status"]) for student, row in found.items()} == {
+        "ada": ("5", "passed"),
+        "bob": ("0", "another notebook"),
+        "cyd": ("0", "unknown lesson"),
+        "dan": ("0", "link"),
+    }
+    assert found["cyd"]["lesson"] == "99_other"
+    assert all(row["reason"] for row in outcome.rows)
+    assert (tmp_path / f"out/feedback/dan/{NAME}.html").exists()
+
+
+def test_without_a_course_one_is_made(submitted, tmp_path, in_this_process):
+    write(submitted, "ada", all_right(lesson("00_start_here")), "00_start_here")
+    write(submitted, "ada", all_right(lesson(NAME)))
+    outcome = classroom.grade([submitted], tmp_path / "out")
+    assert [(row["lesson"], row["score"]) for row in outcome.rows] == [("00_start_here", 1), (NAME, 5)]
+    assert (tmp_path / "out/course/nbgrader_config.py").is_file()
+
+
+def test_a_lesson_that_the_gradebook_does_not_know_is_entered_first(submitted, course, tmp_path, in_this_process):
+    (course / "gradebook.db").unlink()
+    shutil.rmtree(course / "release")
+    write(submitted, "ada", all_right(lesson(NAME)))
+    classroom.grade([submitted], tmp_path / "out", course)
+    assert scores(tmp_path / "out") == {"ada": 5}
+
+
+def test_what_is_printed_and_kept_has_a_limit(submitted, course, tmp_path, in_this_process, monkeypatch):
+    from pgcourse.grading import judge
+
+    monkeypatch.setattr(judge, "MAX_SHOWN", 3100)
+    notebook = all_right(lesson(NAME))
+    notebook.cells += [nbformat.v4.new_code_cell("print('x' * 1000)") for _ in range(5)]
+    write(submitted, "ada", notebook)
+    classroom.grade([submitted], tmp_path / "out", course)
+    page = (tmp_path / f"out/feedback/ada/{NAME}.html").read_text()
+    assert page.count("x" * 1000) == 3
+    assert "this notebook shows more than is kept" in page
+    assert scores(tmp_path / "out") == {"ada": 5}
+
+
+# What stops a run
+
+
+def test_without_a_jail_nothing_is_graded(submitted, course, tmp_path):
+    hand_in(submitted, 2, special=False)
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(tmp_path / "empty")])
+    code, _, errors = run(
+        submitted, tmp_path / "out", "--course", course, "--workers", 1, env={**os.environ, "PATH": path}
+    )
+    assert code == 1
+    assert "bubblewrap is not installed" in errors
+    assert "Remedies" in errors
+    assert not (tmp_path / "out/grades.csv").exists()
+    assert not (course / "autograded").exists()
+
+
+def test_unsafe_is_loud_and_works(submitted, course, tmp_path):
+    hand_in(submitted, 1, special=False)
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(tmp_path / "empty")])
+    options = ("--course", course, "--workers", 1, "--unsafe-no-jail")
+    code, _, errors = run(submitted, tmp_path / "out", *options, env={**os.environ, "PATH": path})
+    assert code == 0, errors
+    assert errors.count("***") == 2
+    assert scores(tmp_path / "out") == {"student-000": 5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing", "--out", "out"], "missing is neither a folder nor a zip"),
+        (["empty", "--out", "out", "--course", "empty"], "is no course folder"),
+        (["one", "--out", "out", "--scheduler", "tcp://127.0.0.1:1"], "No Dask scheduler answers"),
+        (["one", "--out", "out", "--workers", "0"], "0 is no number of processes"),
+        (["one", "--out", "out", "--db", "postgresql+psycopg://127.0.0.1:1/x"], "Connection refused"),
+        (["one"], "--out"),
+    ],
+)
+def test_what_the_instructor_can_mend_is_a_line(tmp_path, arguments, said, monkeypatch, capsys):
+    monkeypatch.setattr(workers, "PATIENCE", 1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    hand_in(tmp_path / "one", 1, special=False)
+    with contextlib.suppress(SystemExit):
+        assert cli.main(["grade", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_two_runs_do_not_write_to_one_folder(submitted, course, tmp_path):
+    hand_in(submitted, 1, special=False)
+    with journal.opened(tmp_path / "out"), pytest.raises(journal.Busy, match="another pgcourse grade"):
+        classroom.grade([submitted], tmp_path / "out", course)
+
+
+def test_a_grader_that_fails_says_so_and_tries_again_next_time(
+    submitted, course, tmp_path, in_this_process, monkeypatch
+):
+    hand_in(submitted, 3, special=False)
+    whole = workers.graded
+
+    def one_fails(client, tasks):
+        yield from ((key, "ZeroDivisionError: division by zero") if i == 1 else (key, result)
+                    for i, (key, result) in enumerate(whole(client, tasks)))  # fmt: skip
+
+    monkeypatch.setattr(workers, "graded", one_fails)
+    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    assert (outcome.graded, outcome.failed) == (2, 1)
+    row = rows(tmp_path / "out")["student-001"]
+    assert (row["score"], row["status"]) == ("0", "not graded")
+    assert "ZeroDivisionError" in row["reason"]
+    monkeypatch.setattr(workers, "graded", whole)
+    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    assert (outcome.graded, outcome.failed) == (1, 0)
+    assert rows(tmp_path / "out")["student-001"]["status"] == "passed"
+
+
+# Killed
+
+
+def children(process, *words):
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if any(word in " ".join(child.cmdline()) for word in words):
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+def when_graded(process, out, number):
+    """Waits until so many lines are in the log, or the run has ended."""
+    deadline = time.monotonic() + SLOW
+    while time.monotonic() < deadline and process.poll() is None:
+        path = out / "log.csv"
+        if path.exists() and path.read_bytes().count(b"\n") > number:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ready_course, tmp_path_factory, nursery):
+    """(folder of 40 submissions, the rows of a run that nobody disturbs)."""
+    folder = tmp_path_factory.mktemp("forty")
+    due = hand_in(folder / "submitted", 40, special=False)
+    course = shutil.copytree(ready_course, folder / "course")
+    code, _, errors = run(folder / "submitted", folder / "out", "--course", course, "--workers", 2)
+    assert code == 0, errors
+    assert scores(folder / "out") == due
+    return folder / "submitted", steady(folder / "out")
+
+
+def assert_the_same(out, course, wanted):
+    assert steady(out) == wanted
+    assert Counter(line["student"] for line in log(out)) == Counter(list(wanted))  # nobody was graded twice
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        found = {s.student.id: s.score for s in gradebook.assignment_submissions(NAME)}
+    assert found == {student: float(row["score"]) for student, row in wanted.items()}
+
+
+def test_workers_may_be_killed(undisturbed, course, tmp_path):
+    submitted, wanted = undisturbed
+    out, rng = tmp_path / "out", random.Random(0)
+    process = start(submitted, out, "--course", course, "--workers", 2)
+    for number in sorted(rng.sample(range(1, 30), 3)):
+        assert when_graded(process, out, number)
+        victims = [child for child in children(process, "spawn_main") if not children(child, "resource_tracker")]
+        rng.choice(victims).send_signal(signal.SIGKILL)
+    _, errors = process.communicate(timeout=SLOW)
+    assert process.returncode == 0, errors
+    assert_the_same(out, course, wanted)
+
+
+def test_the_whole_run_may_be_killed(undisturbed, course, tmp_path):
+    submitted, wanted = undisturbed
+    out, rng = tmp_path / "out", random.Random(1)
+    for number in (0, *sorted(rng.sample(range(1, 35), 2))):
+        process = start(submitted, out, "--course", course, "--workers", 2)
+        assert when_graded(process, out, number)
+        time.sleep(rng.random() / 5)
+        family = children(process, "")
+        process.kill()
+        process.communicate()
+        psutil.wait_procs(family, timeout=30)
+        assert not [child for child in family if child.is_running()], "everything that a run starts ends with it"
+    code, said, errors = run(submitted, out, "--course", course, "--workers", 2)
+    assert code == 0, errors
+    assert "40 submissions: 40 graded now" not in said
+    assert_the_same(out, course, wanted)
+
+
+def test_a_submission_whose_graders_all_die_has_a_row(submitted, course, tmp_path, nursery, monkeypatch):
+    """Nothing that a student writes can do that, as far as we know."""
+    hand_in(submitted, 4, special=False)
+
+    def dying(task):
+        from pgcourse.grading.workers import grade_task
+
+        if task.student == "student-002":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return grade_task(task)
+
+    monkeypatch.setattr(workers, "grade_task", dying)
+    monkeypatch.setattr(workers, "TRIES", 1)
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        outcome = classroom.grade([submitted], tmp_path / "out", course, count=1)
+    assert (outcome.graded, outcome.failed) == (3, 1)
+    assert rows(tmp_path / "out")["student-002"]["status"] == "not graded"
+    assert "KilledWorker" in rows(tmp_path / "out")["student-002"]["reason"]
+
+
+# On a cluster
+
+
+def test_a_dask_cluster_grades(submitted, course, tmp_path, nursery):
+    due = hand_in(submitted, 8, special=False)
+    file = tmp_path / "scheduler.json"
+    dask = str(Path(sys.executable).with_name("dask"))
+    flags = ["--scheduler-file", file, "--host", "127.0.0.1"]
+    where = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    scheduler = subprocess.Popen([dask, "scheduler", *flags, "--port", "0", "--no-dashboard"], **where)
+    threads = ["--nthreads", "2", "--no-dashboard", "--local-directory", tmp_path]
+    worker = subprocess.Popen([dask, "worker", *flags, *threads], **where)
+    try:
+        deadline = time.monotonic() + SLOW
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        code, _, errors = run(submitted, tmp_path / "out", "--course", course, "--scheduler", address)
+    finally:
+        for process in (worker, scheduler):
+            process.terminate()
+            process.wait()
+    assert code == 0, errors
+    assert scores(tmp_path / "out") == due
+
+
+# On PostgreSQL
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    """The address of a server of our own, started here; it may not run as root."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "missing")]
+    assert found[-1].exists(), "PostgreSQL is not installed: on Debian or Ubuntu, apt install postgresql"
+    folder = tmp_path_factory.mktemp("postgres")
+    as_nobody = []
+    if os.getuid() == 0:
+        as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        for parent in [folder, *list(folder.parents)[:-2]]:
+            os.chmod(parent, 0o755)
+        os.chown(folder, 65534, 65534)
+    programs = found[-1].parent
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "cwd": folder, "check": True}
+    command = [programs / "initdb", "-D", folder / "data", "-A", "trust", "-U", "teacher", "-E", "UTF8", "--no-sync"]
+    subprocess.run([*as_nobody, *command], **quiet)
+    port = 20000 + os.getpid() % 20000
+    server = [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-F"]
+    process = subprocess.Popen([*as_nobody, *server, "-c", "listen_addresses=127.0.0.1"], stderr=subprocess.DEVNULL)
+    try:
+        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        deadline = time.monotonic() + 60
+        while subprocess.run(ready, capture_output=True).returncode and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield f"postgresql+psycopg://teacher@127.0.0.1:{port}/postgres"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def test_the_gradebook_may_be_postgresql(postgres, submitted, course, tmp_path, in_this_process):
+    due = hand_in(submitted, 10, special=False)
+    (course / "gradebook.db").unlink()
+    write(submitted, "Ünï çødé 学生", all_right(lesson(NAME)))
+    classroom.grade([submitted], tmp_path / "out", course, db=postgres)
+    assert scores(tmp_path / "out") == due | {"Ünï çødé 学生": 5}
+    assert not (course / "gradebook.db").exists()
+    with Gradebook(postgres) as gradebook:
+        assert len(gradebook.assignment_submissions(NAME)) == 11
+    outcome = classroom.grade([submitted], tmp_path / "out", course, db=postgres)
+    assert (outcome.collected, outcome.graded) == (11, 0)
+    text = (course / "nbgrader_config.py").read_text() + (tmp_path / "out/log.csv").read_text()
+    assert "postgresql" not in text
