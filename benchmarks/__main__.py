@@ -1,6 +1,7 @@
 """`make bench`: what we do beside what our peers do, in the same run on the same machine; read the ratios.
 
-CPU seconds of this process, one torch thread, the median of several runs, imports and warm-up not counted.
+CPU seconds of this process, one torch thread, the median of several runs, imports and warm-up not counted; for grading,
+see `grading`.
 """
 
 import statistics
@@ -13,6 +14,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
+from benchmarks import grading
 from pgcourse import estimators, exact, finite_differences, mdp, policies, reinforce, rollouts
 from pgcourse.trajectories import Trajectories
 
@@ -146,8 +148,12 @@ def main():
     torch.set_num_threads(1)
     print("| what | beside | ours, CPU s | theirs, CPU s | theirs / ours |\n|---|---|---|---|---|")
     for what, peer, our, their, runs in ROWS:
-        a, b = cpu_seconds(our, runs), cpu_seconds(their, runs)
-        print(f"| {what} | {peer} | {a:.4f} | {b:.4f} | {b / a:.1f} |", flush=True)
+        show(what, peer, cpu_seconds(our, runs), cpu_seconds(their, runs))
+    show(*grading.compare())
+
+
+def show(what, peer, a, b):
+    print(f"| {what} | {peer} | {a:.4f} | {b:.4f} | {b / a:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
