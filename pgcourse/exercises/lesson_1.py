@@ -434,7 +434,7 @@ EXACT_BANDIT_GRADIENT = Exercise(
         Misconception(
             "compared with the plain mean of the rewards",
             "You compare with the average over the arms. This policy does not play all arms equally often: compare "
-            "with what *it* earns on average.",
+            "with what the policy itself earns on average.",
             lambda logits, rewards: _softmax(logits) * (rewards - rewards.mean()),
         ),
         Misconception(
