@@ -125,7 +125,7 @@ def test_scores_fall_into_bins():
     html = report.page([row("ada", [exercise()])])
     (picture,) = [attributes for tag, attributes in Page(html).elements if tag == "svg"]
     assert picture["role"] == "img"
-    assert "–40: 1, –60: 0" in picture["aria-label"]
+    assert "≤40: 1, ≤60: 0" in picture["aria-label"]
 
 
 def test_misconceptions_are_counted_with_hint_and_example():

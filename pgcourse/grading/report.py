@@ -85,7 +85,7 @@ def lessons(rows):
     return found
 
 
-BINS = ("0", "–20", "–40", "–60", "–80", "<100", "100")  # per cent of the points
+BINS = ("0", "≤20", "≤40", "≤60", "≤80", "<100", "100")  # per cent of the points
 
 
 def _bin(share):
