@@ -137,4 +137,9 @@ def test_in_a_browser_the_link_unfolds_the_solution_and_mathematics_is_set(site)
         page.evaluate("location.hash = '#batch_update'")
         page.wait_for_selector("details#batch_update[open]")
         assert 0 <= page.locator("details#batch_update").bounding_box()["y"] < 200  # and it is in sight
+        page.set_viewport_size({"width": 1366, "height": 850})
+        page.goto(f"file://{site}/03_sampled_gradients.html#exercise-policy-gradient-estimate")
+        contents = page.locator(".bd-sidebar-secondary")
+        contents.get_by_text("policy_gradient_estimate").wait_for()
+        assert contents.evaluate("e => e.scrollWidth <= e.clientWidth")  # the long names of exercises wrap
         browser.close()
