@@ -17,6 +17,14 @@ SETTINGS = {
 }
 # Of nbgrader a learner needs one button, Validate.
 DISABLED = ("menu", "assignment-list", "course-list", "create-assignment", "formgrader")
+# Its other parts in the server would only complain that a learner's copy is no instructor's course.
+SERVER = {
+    "ServerApp": {
+        "jpserver_extensions": {
+            f"nbgrader.server_extensions.{name}": False for name in ("assignment_list", "course_list", "formgrader")
+        }
+    }
+}
 TABLE_OF_CONTENTS = "@jupyterlab/toc:plugin"
 WORKSPACE = {
     "data": {
@@ -44,10 +52,8 @@ def prepare(folder=None, update=False):
     made, now = workcopy.manifest(folder), pgcourse.__version__
     if made["source"] != workcopy.source_digest():
         versions = f" ({made['version']}, now {now})" if made["version"] != now else ""
-        print(
-            f"The course has changed since this copy was made{versions}: start with --update to renew the lessons that"
-        )
-        print("you have not changed. Yours are kept.")
+        print(f"The course has changed since this copy was made{versions}. To renew the lessons that you have not")
+        print("changed, stop with Ctrl-C and start with --update (or make lab ARGS=--update). Yours are kept.")
     return folder
 
 
@@ -64,6 +70,9 @@ def open_in_jupyterlab(folder, port=8888, arguments=()):
     if getattr(os, "getuid", lambda: -1)() == 0:
         arguments = ["--allow-root", *arguments]
     options = [f"--ServerApp.root_dir={Path(folder).resolve()}", f"--LabApp.default_url=/lab/tree/{START}"]
+    if not any("debug" in argument or "log" in argument for argument in arguments):
+        # Else the address, which is all that a learner wants to read, drowns.
+        options += ["--ServerApp.log_level=WARN", "--LabApp.log_level=WARN"]
     print(f"Opening it at http://localhost:{port}, or the address that follows (stop with Ctrl-C)", flush=True)
     return main([*options, f"--ServerApp.port={port}", *arguments]) or 0
 
@@ -92,6 +101,7 @@ def write_settings(config, workspaces):
     disabled = {"disabledExtensions": {f"@jupyter/nbgrader:{name}": True for name in DISABLED}}
     _write_json(config / "labconfig/default_setting_overrides.json", SETTINGS)
     _write_json(config / "labconfig/page_config.json", disabled)
+    _write_json(config / "jupyter_server_config.d/pgcourse.json", SERVER)
     layout = workspaces / (slugify("default") + WORKSPACE_EXTENSION)
     if not layout.exists():
         _write_json(layout, WORKSPACE)

@@ -40,7 +40,7 @@ def test_a_copy_remembers_progress_and_holds_no_solution(copy):
     assert "BEGIN SOLUTION" not in "".join(path.read_text() for path in copy.glob("*.ipynb"))
 
 
-@pytest.mark.parametrize(("version", "said"), [("0.0.9", "(0.0.9, now "), (pgcourse.__version__, "was made: ")])
+@pytest.mark.parametrize(("version", "said"), [("0.0.9", "(0.0.9, now "), (pgcourse.__version__, "was made. ")])
 def test_a_newer_course_is_told_and_renewed_on_request(copy, capsys, version, said):
     marker = json.loads((copy / workcopy.MARKER).read_text())
     lesson, mine = copy / "02_trajectories.ipynb", copy / "03_sampled_gradients.ipynb"
@@ -123,6 +123,29 @@ def test_pages_of_worked_solutions_are_named_as_the_lessons():
     stems = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert stems <= set(exercises.STEMS)
     assert [stem[:2] for stem in exercises.STEMS] == [f"{n:02}" for n in range(len(exercises.LESSONS))]
+
+
+@pytest.mark.parametrize("chatty", [[], ["--debug"], ["--log-level=INFO"]])
+def test_jupyterlab_prints_little_unless_asked(copy, monkeypatch, chatty):
+    called = []
+    monkeypatch.setattr("jupyterlab.labapp.main", called.extend)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    assert lab.open_in_jupyterlab(copy, 9000, ["--no-browser", *chatty]) == 0
+    assert ("--ServerApp.log_level=WARN" in called) is not bool(chatty)
+    assert {"--ServerApp.port=9000", "--no-browser", *chatty} <= set(called)
+
+
+def test_of_nbgraders_server_there_is_what_a_learner_needs(copy):
+    code = (
+        "import jupyter_core.paths as p; from jupyter_server.extension.config import ExtensionConfigManager as Manager;"
+        "extensions = Manager(read_config_path=p.jupyter_config_path()).get_jpserver_extensions();"
+        "print(*(name for name, enabled in extensions.items() if enabled))"
+    )
+    variables = os.environ | lab.environment(copy)
+    run = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    nbgraders = [name for name in run.stdout.split() if "nbgrader" in name]
+    assert nbgraders == ["nbgrader.server_extensions.validate_assignment"]
+    assert "jupyterlab" in run.stdout.split()
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, "1"), ("4", "4")])
