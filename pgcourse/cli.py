@@ -19,6 +19,9 @@ def main(argv=None):
     options, others = parser.parse_known_args(argv)
     if others and options.run is not _lab:  # JupyterLab's own options go there as they are
         parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others and options.folder and parser.parse_known_args(_until(others[0], argv))[0].folder is None:
+        # Which options take a value only JupyterLab knows: `--ip 0.0.0.0` would make a copy in a folder 0.0.0.0.
+        parser.error(f"{options.folder!r} follows {others[0]}: name your folder first, and write --option=value")
     try:
         return options.run(options, others)
     except (ValueError, OSError, RuntimeError) as error:
@@ -27,6 +30,11 @@ def main(argv=None):
     except ModuleNotFoundError as error:
         print(f"pgcourse: {error.name} is not installed: pip install 'pgcourse[lab]' has all", file=sys.stderr)
         return 1
+
+
+def _until(word, argv):
+    words = sys.argv[1:] if argv is None else argv
+    return words[: words.index(word)]
 
 
 def _parser():
@@ -40,7 +48,9 @@ def _parser():
 
 def _add_lab(commands):
     words = "open the lessons in JupyterLab, in a copy that is yours"
-    command = commands.add_parser("lab", help=words, description=words, epilog="Other options go to jupyter lab.")
+    command = commands.add_parser(
+        "lab", help=words, description=words, epilog="Other options, as --option=value, go to jupyter lab."
+    )
     command.add_argument("folder", nargs="?", help="your copy; made if need be (~/pgcourse-work, in a checkout work/)")
     command.add_argument("--update", action="store_true", help="renew the lessons that you have not changed")
     command.add_argument("--port", type=int, default=8888, help="JupyterLab's port (%(default)s)")

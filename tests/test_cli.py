@@ -51,6 +51,14 @@ def test_lab_hands_jupyterlabs_options_on(monkeypatch, tmp_path):
     assert opened == [(("mine", True), 9000, ["--no-browser"]), ((None, False), 8888, [])]
 
 
+@pytest.mark.parametrize("words", [["--ip", "0.0.0.0"], ["--no-browser", "mine"]])
+def test_lab_takes_no_value_of_jupyterlabs_options_for_a_folder(monkeypatch, capsys, words):
+    monkeypatch.setattr("pgcourse.lab.prepare", lambda *_: pytest.fail("made a copy"))
+    with pytest.raises(SystemExit):
+        cli.main(["lab", "--port=9000", *words])
+    assert f"{words[1]!r} follows {words[0]}: name your folder first" in capsys.readouterr().err
+
+
 def test_other_commands_refuse_unknown_options(capsys):
     with pytest.raises(SystemExit):
         cli.main(["doctor", "--wat"])
