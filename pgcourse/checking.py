@@ -149,7 +149,7 @@ _CELL = (
     "text-align: left; vertical-align: top; padding: 0.15em 1.2em 0.15em 0; background: transparent; color: inherit;"
 )
 _TABLE = "border-collapse: collapse; margin: 0; color: inherit;"
-_CAPTION = "text-align: left; caption-side: top; color: inherit; padding: 0.3em 0;"
+_CAPTION = "text-align: left; caption-side: top; color: inherit; padding: 0.3em 0; white-space: nowrap;"
 _CODE = "margin: 0; background: transparent; color: inherit; font-family: var(--jp-code-font-family, monospace);"
 
 

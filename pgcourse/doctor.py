@@ -111,14 +111,14 @@ def _jail():
     return "bubblewrap, the jail that submissions run in"
 
 
-AGAIN = "make lab again, or pip install 'pgcourse[lab]'"
+AGAIN = "make clean lab, or pip install 'pgcourse[lab]'"
 CHECKS = (
     Check(_python, "make lab PYTHON=python3.11 sets up another"),
-    Check(_torch, "make lab again, or pip install 'torch>=2.6,<3'; on Windows also Microsoft's Visual C++ runtime"),
-    Check(_gymnasium, "make lab again, or pip install 'gymnasium[classic-control]>=1.1,<2'"),
+    Check(_torch, "make clean lab, or pip install 'torch>=2.6,<3'; on Windows also Microsoft's Visual C++ runtime"),
+    Check(_gymnasium, "make clean lab, or pip install 'gymnasium[classic-control]>=1.1,<2'"),
     Check(_pictures, AGAIN),
     Check(_jupyterlab, AGAIN),
-    Check(_memory, "close other programs and kernels"),
+    Check(_memory, "close other programs and kernels; or, if psutil is what is missing, " + AGAIN),
     Check(_browser, "open the address that pgcourse lab prints in a browser elsewhere", "opening the page by itself"),
     Check(
         _jail,

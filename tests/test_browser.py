@@ -210,6 +210,7 @@ def test_a_wrong_answer_is_diagnosed_helped_and_put_right_and_the_progress_is_ke
         expect(solution).to_have_count(0)
         said = run(page, "check(average").inner_text()
         assert "This looks like: the sum instead of the average." in said
+    assert cell(page, "check(average").locator("caption").bounding_box()["height"] < 40  # pixels: one line
     expect(solution).to_have_count(1)
 
     write_average(page, "return rewards.mean()")

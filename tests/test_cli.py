@@ -113,6 +113,14 @@ def test_versions_are_compared_as_numbers(found, fine):
             doctor._at_least("torch", found, "2.6")
 
 
+def test_doctor_itself_needs_nothing():
+    hide = "import sys\nfor name in ('gymnasium', 'torch', 'psutil', 'ipywidgets'): sys.modules[name] = None\n"
+    code = hide + "from pgcourse import cli\nsys.exit(cli.main(['doctor']))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (1, "")
+    assert sum(line.startswith("✗") and "make clean lab" in line for line in run.stdout.splitlines()) == 4
+
+
 def test_little_memory_is_told(monkeypatch):
     monkeypatch.setattr(doctor, "MEMORY", 1e15)
     with pytest.raises(ValueError, match="MB of memory free, expected 1000000000"):
