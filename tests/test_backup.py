@@ -165,7 +165,9 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(make_copy, monkeypatch):
     assert not (folder / "a").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", zipped(a=b"long enough")[:-30]])
+@pytest.mark.parametrize(
+    "content", [b"", b"no zip", zipped(a=b"long enough")[:-30]], ids=["nothing", "text", "cut short"]
+)
 def test_what_is_no_zip_is_refused(make_copy, content):
     with pytest.raises(ValueError, match="not a zip that can be read"):
         backup.unpack(make_copy("copy"), content)
