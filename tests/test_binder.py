@@ -122,6 +122,11 @@ def test_jupyterlab_there_has_our_settings(built, checkout):
     )
     page = json.loads(run(built, checkout, "-c", code))
     assert "@jupyter/nbgrader:formgrader" in page["disabledExtensions"]
+    code = (
+        "import jupyter_core.paths as p; from jupyter_server.extension.config import ExtensionConfigManager as Manager;"
+        "print(Manager(read_config_path=p.jupyter_config_path()).get_jpserver_extensions())"
+    )
+    assert "'nbgrader.server_extensions.formgrader': False" in run(built, checkout, "-c", code)
 
 
 def test_the_list_of_fonts_is_there(built, checkout):
