@@ -122,6 +122,7 @@ def test_teaching_lists_every_mistake(read):
     text = words(read("teaching").text)
     for exercise in EXERCISES.values():
         assert words(f"{exercise.name}: {'; '.join(mistake.name for mistake in exercise.misconceptions)}") in text
+    assert "version of this page" not in text  # it is the one
 
 
 def test_in_a_browser_the_link_unfolds_the_solution_and_mathematics_is_set(site):

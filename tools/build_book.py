@@ -66,8 +66,9 @@ def build(folder):
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         nbformat.write(page(nbformat.read(path, 4)), folder / path.name)
     teaching = folder / "teaching.md"
-    text = teaching.read_text(encoding="utf-8").replace("<!-- misconceptions -->", "\n".join(misconceptions()))
-    teaching.write_text(text, encoding="utf-8")
+    before, _, rest = teaching.read_text(encoding="utf-8").partition("<!-- misconceptions -->")
+    after = rest.partition("<!-- to here -->")[2]  # between the two, other readers are told where the list is
+    teaching.write_text("\n".join([before, *misconceptions(), after]), encoding="utf-8")
     # -W: a link that leads nowhere, or a page that Sphinx does not understand, is an error
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     subprocess.run([jupyter_book, "build", folder, "-W", "--keep-going", "--quiet"], check=True)
