@@ -120,6 +120,30 @@ def test_nothing_can_be_written_outside_of_tmp(nursery):
     assert run(nursery, "import os\nprint(os.listdir('/tmp'))") == "['home']\n"
 
 
+def test_a_python_below_tmp_works_and_stays_read_only(monkeypatch, tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "module.py").write_text("there")
+    (tmp_path / "pyvenv.cfg").write_text("cfg")
+    (tmp_path / "lib64").symlink_to("lib")
+    places = [str(tmp_path / name) for name in ("lib", "pyvenv.cfg", "lib64")]
+    assert places[0].startswith("/tmp/"), "pytest's --basetemp has to be below /tmp for this test"
+    folders = jails._python_folders()
+    monkeypatch.setattr(jails, "_python_folders", lambda: folders + places)
+    source = f"""
+for name in ("lib/module.py", "pyvenv.cfg", "lib64/module.py"):
+    print(open("{tmp_path}/" + name).read())
+    try: open("{tmp_path}/" + name, "w")
+    except OSError as error: print(error.strerror)
+written = open("/tmp/x", "w").write("fine")
+"""
+    with Nursery() as nursery:
+        assert run(nursery, source).split("\n") == [
+            *("there", "Read-only file system", "cfg", "Read-only file system"),
+            *("there", "Read-only file system", ""),
+        ]
+    assert (tmp_path / "lib" / "module.py").read_text() == "there"
+
+
 def test_no_network_no_kernel_no_privileges(nursery):
     source = """
 import ctypes, os, socket

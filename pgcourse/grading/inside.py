@@ -72,7 +72,7 @@ def main():
             return
         if os.fork() == 0:
             control.close()
-            guard(*pipes, json.loads(message), settings["namespaces"], shell)
+            guard(*pipes, json.loads(message), settings, shell)
         for pipe in pipes:
             os.close(pipe)
 
@@ -106,15 +106,15 @@ def warm_up():
 # The guard
 
 
-def guard(requests, replies, report, limits, namespaces, shell):
+def guard(requests, replies, report, limits, settings, shell):
     """Runs one jail to its end, tells `report` how it ended, and exits."""
     outcome = {}
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         processes = os.open("/proc", os.O_RDONLY)
         size, baseline = memory_of("self", processes)
-        if namespaces:
-            enter_namespaces(limits)
+        if settings["namespaces"]:
+            enter_namespaces(limits, settings["below_tmp"])
         child = os.fork()
         if child == 0:
             prefer_to_be_killed(processes)
@@ -128,14 +128,27 @@ def guard(requests, replies, report, limits, namespaces, shell):
         os._exit(0)
 
 
-def enter_namespaces(limits):
+def enter_namespaces(limits, below_tmp):
+    """below_tmp: what stays in sight although a new tmpfs covers it."""
     uid, gid = os.getuid(), os.getgid()
     call("unshare", USER | MOUNT | PID | NETWORK | IPC | UTS)
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
     size = f"size={limits['disk']},nr_inodes=4096,mode=0700"
+    kept = [(path, os.path.islink(path) and os.readlink(path), os.open(path, os.O_PATH)) for path in below_tmp]
     call("mount", b"tmpfs", b"/tmp", b"tmpfs", NOSUID | NODEV, size.encode())
+    for path, target, fd in kept:
+        os.makedirs(
+            path if not target and os.path.isdir(f"/proc/self/fd/{fd}") else os.path.dirname(path), exist_ok=True
+        )
+        if target:
+            os.symlink(target, path)
+        else:
+            if not os.path.isdir(path):
+                open(path, "x").close()
+            call("mount", f"/proc/self/fd/{fd}".encode(), path.encode(), None, BIND | RECURSIVE, None)
+        os.close(fd)
     call("mount", b"/jail/proc", b"/proc", None, BIND | RECURSIVE, None)  # a few harmless files, and no process
     socket.sethostname("jail")
 

@@ -103,7 +103,8 @@ class Nursery:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._cleanup.callback(self._control.close)
         self._errors = self._cleanup.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        settings = json.dumps({"namespaces": not self.unsafe, "modules": stage.MODULES})
+        below = [path for path in _python_folders() if Path(path).is_relative_to("/tmp")]
+        settings = json.dumps({"namespaces": not self.unsafe, "modules": stage.MODULES, "below_tmp": below})
         with contextlib.ExitStack() as fds:
             fds.callback(theirs.close)
             if self.unsafe:
@@ -193,7 +194,7 @@ def _bubblewrap(files, fds):
     else:
         isolation += ["--unshare-user"]
     folders = _python_folders()
-    view = []
+    view = ["--perms", "1777", "--tmpfs", "/tmp"]  # first, because this Python may be below it
     for path in _parents([*_system(), *folders, "/jail/pgcourse/x", "/jail/proc/x", "/dev/x"]):
         view += ["--perms", "0755", "--dir", path]
     for path in _system():
@@ -203,7 +204,7 @@ def _bubblewrap(files, fds):
     for package in _packages():
         if any(Path(package).is_relative_to(path) for path in ["/usr", *folders]):
             view += ["--tmpfs", package, "--remount-ro", package]  # the whole one, with its answers
-    view += ["--perms", "1777", "--tmpfs", "/tmp", "--proc", "/proc"]
+    view += ["--proc", "/proc"]
     for name in ("null", "zero", "full", "random", "urandom"):
         view += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     for name in ("cpuinfo", "meminfo", "stat", "uptime", "loadavg"):
