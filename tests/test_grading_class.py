@@ -24,8 +24,12 @@ from submissions import NOTEBOOKS, all_right, answered, as_data, lesson
 from pgcourse import cli
 from pgcourse.grading import classroom, journal, workers
 from pgcourse.grading.release import make_course
+from pgcourse.grading.submission import label
 
 PROGRAM = str(Path(sys.executable).with_name("pgcourse"))
+WRITTEN = next(
+    i for i, cell in enumerate(lesson(NAME).source.cells) if label(cell).get("grade_id", "")[:7] == "written"
+)
 SLOW = 240  # seconds: a busy machine
 
 
@@ -161,7 +165,7 @@ def test_a_regrade_repeats_the_hidden_cases(submitted, course, tmp_path, in_this
 def test_a_newer_submission_replaces_and_nothing_is_lost(submitted, course, tmp_path, in_this_process):
     out, origin = tmp_path / "out", lesson(NAME)
     first, second = answered(origin, predicted_change=True), all_right(origin)
-    first.cells[-2].source = "In my own words"
+    first.cells[WRITTEN].source = "In my own words"
     write(submitted, "ada", first)
     write(submitted, "bob", second)
     classroom.grade([submitted], out, course)
@@ -177,6 +181,21 @@ def test_a_newer_submission_replaces_and_nothing_is_lost(submitted, course, tmp_
     assert told == [("graded", "ada", 2), ("graded", "bob", 5), ("replaced", "ada", 3.5), ("graded", "ada", 5)]
     assert (course / f"replaced/ada/{NAME}-1.ipynb").read_bytes() == as_data(first)
     assert (course / f"submitted/ada/{NAME}/{NAME}.ipynb").read_bytes() == as_data(second)
+
+
+def test_only_an_answer_that_somebody_wrote_waits_for_a_person(submitted, course, tmp_path, in_this_process):
+    blank, written = all_right(lesson(NAME)), all_right(lesson(NAME))
+    blank.cells[WRITTEN].source = lesson(NAME).release.cells[WRITTEN].source
+    written.cells[WRITTEN].source = "The offset cancels."
+    write(submitted, "blank", blank)
+    write(submitted, "written", written)
+    classroom.grade([submitted], tmp_path / "out", course)
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        waiting = {s.student.id: s.needs_manual_grade for s in gradebook.assignment_submissions(NAME)}
+    assert waiting == {"blank": False, "written": True}
+    page = (tmp_path / f"out/feedback/written/{NAME}.html").read_text()
+    assert "waits for a person" in page
+    assert "waits for a person" not in (tmp_path / f"out/feedback/blank/{NAME}.html").read_text()
 
 
 def test_earlier_weeks_stay_in_the_table(course, tmp_path, in_this_process):
@@ -389,7 +408,7 @@ def test_the_whole_run_may_be_killed(undisturbed, course, tmp_path):
 
 def test_a_submission_whose_graders_all_die_has_a_row(submitted, course, tmp_path, nursery, monkeypatch):
     """Nothing that a student writes can do that, as far as we know."""
-    hand_in(submitted, 4, special=False)
+    due = hand_in(submitted, 4, special=False)
 
     def dying(task):
         from pgcourse.grading.workers import grade_task
@@ -402,9 +421,14 @@ def test_a_submission_whose_graders_all_die_has_a_row(submitted, course, tmp_pat
     monkeypatch.setattr(workers, "TRIES", 1)
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         outcome = classroom.grade([submitted], tmp_path / "out", course, count=1)
-    assert (outcome.graded, outcome.failed) == (3, 1)
-    assert rows(tmp_path / "out")["student-002"]["status"] == "not graded"
-    assert "KilledWorker" in rows(tmp_path / "out")["student-002"]["reason"]
+    assert outcome.failed >= 1, "whoever was beside it may have to come again too"
+    assert outcome.graded + outcome.failed == len(due) == len(rows(tmp_path / "out"))
+    row = rows(tmp_path / "out")["student-002"]
+    assert (row["score"], row["status"]) == ("0", "not graded")
+    assert "KilledWorker" in row["reason"]
+    monkeypatch.undo()
+    assert classroom.grade([submitted], tmp_path / "out", course, count=1).failed == 0
+    assert scores(tmp_path / "out") == due
 
 
 # On a cluster
