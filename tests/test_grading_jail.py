@@ -120,7 +120,8 @@ def test_nothing_can_be_written_outside_of_tmp(nursery):
     assert run(nursery, "import os\nprint(os.listdir('/tmp'))") == "['home']\n"
 
 
-def test_a_python_below_tmp_works_and_stays_read_only(monkeypatch, tmp_path):
+def test_a_python_below_tmp_or_in_a_closed_home_works_and_stays_read_only(monkeypatch, tmp_path):
+    tmp_path.chmod(0o700)  # as a home is: only its owner may enter, and cells run as nobody where root grades
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "module.py").write_text("there")
     (tmp_path / "pyvenv.cfg").write_text("cfg")
