@@ -8,6 +8,7 @@ folder with the marker) or in memory anywhere else.
 import html
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -169,12 +170,18 @@ def as_html(verdict, link=""):
             f"{html.escape(verdict.misconception.name)}.</p>"
         )
     if verdict.hint:
-        parts.append(f"<p style='margin: 0.2em 0 0'>{html.escape(verdict.hint)}</p>")
+        parts.append(f"<p style='margin: 0.2em 0 0'>{hint_as_html(verdict.hint)}</p>")
     if link:
         anchor = f"<a href='{link}' target='_blank' rel='noopener'>{link}</a>"
         parts.append(f"<p style='margin: 0.6em 0 0'>{STUCK} {anchor}</p>")
     label = f"The check of {verdict.exercise.name}: not right yet"
     return f"<div role='group' aria-label='{label}' style='{_BOX}'>{''.join(parts)}</div>"
+
+
+def hint_as_html(hint):
+    """*Stressed* words and `code` of a hint, as a notebook shows them."""
+    stressed = re.sub(r"(?<![\w*])\*(\w(?:[^*\n]*\w)?)\*(?![\w*])", r"<em>\1</em>", html.escape(hint))
+    return re.sub(r"`([^`\n]+)`", rf"<code style='{_CODE}'>\1</code>", stressed)
 
 
 def _html_table(caption, columns, body):

@@ -723,3 +723,16 @@ def test_after_five_failures_the_worked_solution_is_offered(kernel, capsys):
         check(wrong, "standard_error")
     assert f"<a href='{link}'" in shown.outputs[0].data["text/html"]
     assert link not in str(failure(wrong, "surrogate_loss"))
+
+
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("The score of the action *taken*.", "The score of the action <em>taken</em>."),
+        ("Step *against it*, not *along*", "Step <em>against it</em>, not <em>along</em>"),
+        ("a * b * c, a*b*c and 2 ** 3 ** 4", "a * b * c, a*b*c and 2 ** 3 ** 4"),
+        ("x < y & `keepdims=<b>`", "x &lt; y &amp; <code>keepdims=&lt;b&gt;</code>"),
+    ],
+)
+def test_a_hints_stresses_and_code_show_in_a_notebook(hint, shown):
+    assert re.sub(r"<code [^>]*>", "<code>", checking.hint_as_html(hint)) == shown

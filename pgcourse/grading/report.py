@@ -4,6 +4,9 @@ from collections import Counter, defaultdict
 from statistics import median
 from urllib.parse import quote
 
+from markupsafe import Markup
+
+from pgcourse.checking import hint_as_html
 from pgcourse.exercises import EXERCISES
 from pgcourse.grading import pages
 from pgcourse.grading.similarity import LONG, MARGIN, suspicious
@@ -140,7 +143,7 @@ def misconceptions(rows):
             {
                 "exercise": exercise,
                 "name": name,
-                "hint": hint,
+                "hint": Markup(hint_as_html(hint)),
                 "count": len(sources),
                 "author": author,
                 "source": sources[author][:MAX_EXAMPLE],
