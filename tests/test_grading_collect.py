@@ -175,6 +175,12 @@ def test_impossible_names_become_possible_and_stay_different(folder, scratch, na
             assert "name was given as" in one.remarks[0]
 
 
+def test_the_graders_own_folders_may_lie_beside_the_students(folder, scratch):
+    put(folder, f"ada/{FIVE}/{FIVE}.ipynb")
+    put(folder, f"graded/course/{FIVE}/{FIVE}.ipynb")
+    assert set(found([folder], scratch, apart=[folder / "graded"])) == {("ada", FIVE)}
+
+
 # Zips
 
 

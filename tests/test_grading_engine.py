@@ -128,6 +128,19 @@ def test_a_result_found_elsewhere_is_entered_and_nothing_runs(course, nursery, m
     assert "✓" in shown({"notebook": notebook})
 
 
+def test_nbgraders_own_engine_grades_as_ours(course):
+    """For those who have a jail of their own."""
+    origin = lesson(NAME)
+    hand_in(course, "plain-right", as_data(all_right(origin)))
+    hand_in(course, "plain-half", as_data(answered(origin, predicted_change=True)))
+    engine = {"autograde_preprocessors": Autograde.autograde_preprocessors.default()}
+    autograde(course, "plain-*", Autograde=engine)
+    assert {student: entered(course, student)[0] for student in ("plain-right", "plain-half")} == {
+        "plain-right": 5,
+        "plain-half": 2,
+    }
+
+
 def test_without_a_jail_nothing_is_graded(course, monkeypatch):
     def refuse(**_):
         raise JailUnavailable("No jail can be made on this machine")

@@ -67,16 +67,17 @@ class _Found:
     refusal: tuple[str, str] | None = None
 
 
-def collect(places, lessons, scratch, settings=None):
+def collect(places, lessons, scratch, settings=None, apart=()):
     """The submissions in these folders and zips, sorted, exactly one for each student and lesson.
 
     lessons: the names of the course's. scratch: a folder for what comes out of zips. settings: nbgrader's.
+    apart: folders of the grader's own, which may lie among those of the students.
     Raises NothingToGrade.
     """
     names, found = _Names(lessons, settings), []
     for number, place in enumerate(map(Path, places)):
         if place.is_dir():
-            found += _walk(place / "submitted" if (place / "nbgrader_config.py").is_file() else place)
+            found += _walk(place / "submitted" if (place / "nbgrader_config.py").is_file() else place, apart)
         elif place.is_file():
             found += names.without_wrapper(list(_unpack(place, Path(scratch, str(number)))))
         else:
@@ -204,8 +205,9 @@ def _timestamp(path):
 # Folders
 
 
-def _walk(root):
-    """What is below a folder; a link is found and not followed."""
+def _walk(root, apart):
+    """What is below a folder, but for the folders `apart`; a link is found and not followed."""
+    apart = {path.resolve() for path in map(Path, apart)}
     if not root.is_dir():
         raise NothingToGrade(f"{root} is not a folder")
     pending = [((), root)]
@@ -225,7 +227,7 @@ def _walk(root):
                 seen = True
                 yield _Found(_filled(here), None, refusal=("link", "it is a symbolic link, and links are not followed"))
             elif entry.is_dir(follow_symlinks=False):
-                if len(here) < DEPTH and entry.name not in IGNORED:
+                if len(here) < DEPTH and entry.name not in IGNORED and Path(entry.path).resolve() not in apart:
                     pending.append((here, Path(entry.path)))
             elif _is_wanted(entry.name):
                 seen = True
