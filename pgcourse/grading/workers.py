@@ -27,7 +27,7 @@ from pgcourse.grading.submission import Lesson, label, restore
 PATIENCE = 30  # seconds for a scheduler's first answer
 PAUSE = 3  # seconds without a result, after which lost workers are replaced
 TRIES = 2  # at a task whose worker dies, each of them Dask's own three
-ROOM = 4 * 2**30  # bytes that reading a file may take: a small one can describe a giant
+ROOM = 2**31  # bytes that reading a file may take: a small one can describe a giant
 SHOWN = 4000  # characters of an answer that are kept for the report
 _one_at_a_time = threading.Lock()  # a worker may have several threads: what is printed and the seed are the process's
 
