@@ -22,7 +22,7 @@ from nbgrader.api import Gradebook
 from submissions import NOTEBOOKS, all_right, answered, as_data, lesson
 
 from pgcourse import cli
-from pgcourse.grading import classroom, journal, workers
+from pgcourse.grading import classroom, collect, journal, workers
 from pgcourse.grading.release import make_course
 from pgcourse.grading.submission import label
 
@@ -223,6 +223,23 @@ def test_what_is_no_submission_of_the_course_has_a_row_too(submitted, course, tm
     assert found["cyd"]["lesson"] == "99_other"
     assert all(row["reason"] for row in outcome.rows)
     assert (tmp_path / f"out/feedback/dan/{NAME}.html").exists()
+
+
+def test_a_file_that_cannot_be_read_any_more_has_a_row(submitted, course, tmp_path, in_this_process, monkeypatch):
+    write(submitted, "ada", all_right(lesson(NAME)))
+    path = write(submitted, "eve", all_right(lesson(NAME)))
+    found = collect.collect
+
+    def then_it_is_swapped(*arguments):
+        submissions = found(*arguments)
+        path.unlink()
+        path.symlink_to(submitted / f"ada/{NAME}/{NAME}.ipynb")
+        return submissions
+
+    monkeypatch.setattr(collect, "collect", then_it_is_swapped)
+    classroom.grade([submitted], tmp_path / "out", course)
+    assert scores(tmp_path / "out") == {"ada": 5, "eve": 0}
+    assert rows(tmp_path / "out")["eve"]["status"] == "no access"
 
 
 def test_without_a_course_one_is_made(submitted, tmp_path, in_this_process):

@@ -128,6 +128,22 @@ def test_links_pipes_and_folders_in_the_place_of_files_are_found_and_not_followe
     }
 
 
+def test_a_giant_is_not_read_and_a_file_that_changed_its_kind_neither(folder, scratch, tmp_path):
+    path = put(folder, f"ada/{FIVE}/{FIVE}.ipynb")
+    with open(put(folder, f"eve/{FIVE}/{FIVE}.ipynb"), "wb") as file:
+        file.truncate(10**12)
+    assert kinds(found([folder], scratch)) == {("ada", FIVE): DATA, ("eve", FIVE): "too large"}
+    assert collect.read(path) == DATA
+    path.unlink()
+    path.symlink_to(put(tmp_path, "secret", b"LEAK"))
+    with pytest.raises(OSError, match="symbolic link"):
+        collect.read(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="none any more"):
+        collect.read(path)
+
+
 def test_a_time_is_read_if_it_is_one(folder, scratch):
     for student, text in (("ada", "2026-03-01 12:00:00 UTC"), ("bob", "now"), ("cyd", ""), ("dan", "9" * 10**6)):
         put(folder, f"{student}/{FIVE}/{FIVE}.ipynb")

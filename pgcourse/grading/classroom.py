@@ -9,7 +9,7 @@ has a result is not graded again, what has not is. A submission ends in exactly 
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +65,10 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
     marks = course.marks()
     todo = {}
     for one in submissions:
-        data = one.path.read_bytes() if one.path else b""
+        try:
+            data = collect.read(one.path) if one.path else b""
+        except OSError as error:
+            one, data = replace(one, path=None, refusal=("no access", f"the file cannot be read: {error}")), b""
         about = json.dumps([one.refusal, one.time])
         key = journal.key_of(one.student, one.lesson, data, about, *known.get(one.lesson, ()))
         if one.path:
@@ -78,9 +81,9 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
             _enter(course, book, one, key, result, marks)
     if not todo:
         return
-    tasks = ((key, partial(_task, one, known[one.lesson], unsafe)) for key, one in todo.items())
+    tasks = ((key, partial(_task, course, one, known[one.lesson], unsafe)) for key, one in todo.items())
     with (
-        workers.cluster(min(count or len(todo), len(todo)), scheduler) as client,
+        workers.cluster(count, len(todo), scheduler) as client,
         tqdm(total=len(todo), desc="Grading", unit=" submissions", bar_format=BAR, smoothing=0.05) as bar,
     ):
         for key, result in workers.graded(client, tasks):
@@ -94,9 +97,9 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
             bar.update()
 
 
-def _task(one, against, unsafe):
+def _task(course, one, against, unsafe):
     source, given_out, secret = against
-    data = one.path.read_bytes() if one.path else b""
+    data = collect.read(course.filed(one.student, one.lesson)) if one.path else b""
     return workers.Task(one.lesson, source, given_out, one.student, data, secret, one.remarks, one.refusal, unsafe)
 
 

@@ -93,8 +93,9 @@ def _little_memory():
 
 
 @contextlib.contextmanager
-def cluster(workers=None, scheduler=None):
-    """A Dask client: of the cluster at that address, or of as many processes here (as many as there are cores).
+def cluster(workers=None, tasks=1, scheduler=None):
+    """A Dask client: of the cluster at that address, or of as many processes here (as many as there are cores, but no
+    more than tasks).
 
     The processes here speak through TLS with a certificate of the moment: nobody else on the machine may give them
     work. Raises ClusterLost if nothing answers.
@@ -109,10 +110,10 @@ def cluster(workers=None, scheduler=None):
         if scheduler is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgcourse-workers-"))
             threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-            cores = len(os.sched_getaffinity(0))
+            number = min(workers or len(os.sched_getaffinity(0)), tasks)
             scheduler = stack.enter_context(
                 LocalCluster(
-                    n_workers=workers or cores,
+                    n_workers=number,
                     threads_per_worker=1,
                     memory_limit=0,
                     host="127.0.0.1",
