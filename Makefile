@@ -30,7 +30,7 @@ lab: $(STAMPS)/lab
 test: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)
 
 notebooks: $(STAMPS)/everything
 	@$(BIN)/python tools/execute_notebooks.py $(or $(ARGS),$(wildcard notebooks/*.ipynb))
