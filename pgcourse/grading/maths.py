@@ -57,7 +57,7 @@ def mathml(tex, display=False):
         if len(tex) > MAX_TEX:
             raise ValueError("too long")
         body = _row(_TOKEN.findall(_TAG.sub("", tex).strip())[::-1], 0)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):
         return f"<code>{escape(dollars + tex + dollars)}</code>"
     if not display:
         return f"<math>{body}</math>"

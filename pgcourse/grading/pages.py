@@ -96,9 +96,9 @@ def markdown(source, attachments=None):
         if len(source) > MAX_MARKDOWN:
             raise ValueError("too long")
         html = clean_markdown({"cell": {"attachments": attachments or {}}}, source)
+        return Markup(with_maths(_TAG.sub(_in_place, _ANCHOR.sub("", html))))
     except Exception:  # a missing attachment, or whatever a parser makes of nonsense
         return Markup("<pre>{}</pre>").format(plain(source))
-    return Markup(with_maths(_TAG.sub(_in_place, _ANCHOR.sub("", html))))
 
 
 def _in_place(tag):
