@@ -38,7 +38,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ANCHOR = re.compile(r"<a\b[^>]*>&#182;</a>")
 _TAG = re.compile(r"""<(/?)(\w+)((?:"[^"]*"|'[^']*'|[^>"'])*)>""")
-_LABELS = re.compile(r"""\s(?:id|class)=(?:"[^"]*"|'[^']*'|[^\s>]*)""")
+_ATTRIBUTE = re.compile(r"""\s([\w-]+)(?:=(?:"[^"]*"|'[^']*'|[^\s>]*))?""")
 
 
 def rendered(template, **values):
@@ -106,7 +106,8 @@ def _in_place(tag):
     slash, name, rest = tag.groups()
     if re.fullmatch("h[1-6]", name):
         name = f"h{min(6, int(name[1]) + 2)}"
-    return f"<{slash}{name}{_LABELS.sub('', rest)}>"
+    rest = _ATTRIBUTE.sub(lambda found: "" if found[1] in ("id", "class") else found[0], rest)
+    return f"<{slash}{name}{rest}>"
 
 
 course_code, course_markdown = lru_cache(1024)(code), lru_cache(1024)(markdown)  # the same in every submission
