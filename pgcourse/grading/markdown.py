@@ -34,11 +34,26 @@ _LINK = re.compile(r"https?://|mailto:|#|\.{0,2}/|[\w-]+(\.\w+)*(#[\w-]*)?$")
 _PICTURE = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/=\s]+$")
 
 
+class _Pictures(dict):
+    """Attachments, of which no more is shown than each of them twice: a name costs nothing to repeat."""
+
+    def __init__(self, attachments):
+        super().__init__(attachments)
+        self._left = 2 * sum(len(text) for bundle in self.values() for text in bundle.values())
+
+    def __getitem__(self, name):
+        bundle = super().__getitem__(name)
+        self._left -= sum(map(len, bundle.values()))
+        if self._left < 0:
+            raise InvalidNotebook(f"{name} is shown too often")
+        return bundle
+
+
 @pass_context
 def clean_markdown(context, source):
     """A Jinja filter: nbconvert's markdown2html, then only harmless elements, links and pictures that come with it."""
     source = _ACTIVE.sub(r"\1", source)
-    attachments = context.get("cell", {}).get("attachments", {})
+    attachments = _Pictures(context.get("cell", {}).get("attachments", {}))
     render = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=attachments)).render
     try:
         html = render(source)
