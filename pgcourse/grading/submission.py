@@ -14,10 +14,11 @@ from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from pgcourse.grading import WRITTEN
 
-MAX_FILE = 2**29  # bytes
+MAX_FILE = 2**28  # bytes; a loop that prints leaves long outputs in an honest notebook
 MAX_CELLS = 1000
 MAX_SOURCE = 100_000  # characters of a cell
-MAX_ATTACHMENTS = 2**22  # characters of a cell's pictures
+MAX_TEXT = 2**21  # characters of all cells
+MAX_ATTACHMENTS = 2**22  # characters of a notebook's pictures
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -94,8 +95,11 @@ def _cells(data):
         if not isinstance(notebook.get("cells"), list):
             notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
         cells = [_cell(cell) for cell in notebook["cells"][:MAX_CELLS] if isinstance(cell, dict)]
+        _limit_pictures(cells)
     except Exception as error:  # nbformat's conversions raise anything, json RecursionError
         raise ValueError(f"not a notebook: the file is no Jupyter notebook ({type(error).__name__})") from None
+    if (length := sum(len(cell["source"]) for cell in cells)) > MAX_TEXT:
+        raise ValueError(f"too large: its cells hold {length} characters, at most {MAX_TEXT} are read")
     if not any(cell["source"].strip() for cell in cells):
         raise ValueError("empty: the notebook has no cell with anything in it")
     return cells
@@ -119,13 +123,25 @@ def _clean(text):
 
 
 def _pictures(attachments):
-    kept, left = {}, MAX_ATTACHMENTS
+    kept = {}
     for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
         for kind in ("image/png", "image/jpeg"):
             data = bundle.get(kind) if isinstance(bundle, dict) else None
-            if isinstance(data, str) and len(data) <= left and re.fullmatch(r"[A-Za-z0-9+/=\s]*", data):
-                kept[_clean(name)], left = {kind: data}, left - len(data)
+            if isinstance(data, str) and re.fullmatch(r"[A-Za-z0-9+/=\s]*", data):
+                kept[_clean(name)] = {kind: data}
     return kept
+
+
+def _limit_pictures(cells):
+    """Leaves out the pictures for which there is no room."""
+    left = MAX_ATTACHMENTS
+    for cell in cells:
+        for name, bundle in [*cell["attachments"].items()]:
+            size = len(name) + sum(map(len, bundle.values()))
+            left -= size
+            if left < 0:
+                left += size
+                del cell["attachments"][name]
 
 
 def _counterpart(lesson, cell):
