@@ -174,19 +174,24 @@ class Sitting:
 
     def _open(self, seconds):
         if seconds <= 0:
-            raise JailDied(
-                "timed out", f"had no time left: the limit is {self.limits.total_seconds:g} s for everything"
-            )
+            raise self._over()
         while self.jail is None:
             self.jail = self.nursery.jail()
             for source in list(self._ran):
+                left = self.deadline - time.monotonic()
+                if left <= 0:
+                    self._leave()
+                    raise self._over()
                 try:
-                    self.jail.run(source, min(self.limits.cell_seconds, max(self.deadline - time.monotonic(), 0)))
+                    self.jail.run(source, min(self.limits.cell_seconds, left))
                 except JailDied as death:
                     self._bury(death)
                     self._ran.remove(source)
                     break
         return self.jail
+
+    def _over(self):
+        return JailDied("timed out", f"had no time left: the limit is {self.limits.total_seconds:g} s for everything")
 
     def _bury(self, death):
         if self.jail is not None and self.jail.end:
