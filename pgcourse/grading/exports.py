@@ -17,7 +17,7 @@ def write(folder, rows, course):
     _write(folder / "nbgrader.csv", [table[0], *(line.values() for line in table)] if table else [])
     rows = [row for row in rows if row["lesson"] in course.lessons]
     lessons = sorted({row["lesson"] for row in rows})
-    maxima = {row["lesson"]: row["max_score"] for row in rows}
+    maxima = {lesson: max(row["max_score"] for row in rows if row["lesson"] == lesson) for lesson in lessons}
     scores = {(row["student"], row["lesson"]): row["score"] for row in rows}
     students = sorted({row["student"] for row in rows})
     table = {student: [scores.get((student, lesson), "") for lesson in lessons] for student in students}
