@@ -120,7 +120,13 @@ def guard(requests, replies, report, limits, settings, shell):
             prefer_to_be_killed(processes)
             run(requests, replies, limits, size, shell)
         os.close(replies)
-        outcome = watch(child, requests, lambda: used(child, processes, baseline) > limits["memory"] * 1.25)
+        most, before = limits["memory"] * 1.25, shared_memory(processes)
+
+        def is_too_large():
+            more = shared_memory(processes) - before
+            return used(child, processes, baseline) > most or (more > most and has_shared(child, processes))
+
+        outcome = watch(child, requests, is_too_large)
     except BaseException as error:
         outcome = {"cause": "no jail", "error": repr(error)}
     finally:
@@ -176,8 +182,22 @@ def watch(child, requests, is_too_large):
 
 
 def used(child, processes, baseline):
-    """Bytes of memory that the runner and its descendants hold beyond what they inherited."""
-    return sum(max(0, memory_of(pid, processes)[1] - baseline) for pid in descendants(child, processes))
+    """Bytes of memory that the runner and its descendants hold beyond what they inherited, full sockets included."""
+    sockets = re.search(r"^sockets: used (\d+)", read(f"{child}/net/sockstat", processes))
+    held = int(sockets[1]) * int(read("sys/net/core/wmem_default", processes) or 2**18) if sockets else 0
+    return held + sum(max(0, memory_of(pid, processes)[1] - baseline) for pid in descendants(child, processes))
+
+
+def shared_memory(processes):
+    """Bytes of it on the whole machine. What a process has let go of and not given back is nowhere else."""
+    found = re.search(r"^Shmem:\s+(\d+) kB", read("meminfo", processes), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def has_shared(child, processes):
+    """Whether the runner or a descendant has memory that forks share, or does not let us look."""
+    maps = [read(f"{pid}/maps", processes) for pid in descendants(child, processes)]
+    return any(re.search(r"/dev/zero|/memfd:|/SYSV", text) or not text for text in maps)
 
 
 def descendants(child, processes):
@@ -193,10 +213,10 @@ def descendants(child, processes):
 
 
 def memory_of(pid, processes):
-    """(address space, memory that is no file's), in bytes."""
+    """(address space, memory that is no file's, swapped out or not), in bytes."""
     sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", read(f"{pid}/status", processes), re.MULTILINE))
-    size, anonymous, shared = (int(sizes.get(name, 0)) * 1024 for name in ("VmSize", "RssAnon", "RssShmem"))
-    return size, anonymous + shared
+    size, *held = (int(sizes.get(name, 0)) * 1024 for name in ("VmSize", "RssAnon", "RssShmem", "VmSwap"))
+    return size, sum(held)
 
 
 def read(name, folder):
