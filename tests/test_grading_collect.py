@@ -133,15 +133,18 @@ def test_a_giant_is_not_read_and_a_file_that_changed_its_kind_neither(folder, sc
     with open(put(folder, f"eve/{FIVE}/{FIVE}.ipynb"), "wb") as file:
         file.truncate(10**12)
     assert kinds(found([folder], scratch)) == {("ada", FIVE): DATA, ("eve", FIVE): "too large"}
-    assert collect.read(path) == DATA
-    path.unlink()
-    path.symlink_to(put(tmp_path, "secret", b"LEAK"))
-    with pytest.raises(OSError, match="symbolic link"):
-        collect.read(path)
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(OSError, match="none any more"):
-        collect.read(path)
+    ada = found([folder], scratch)["ada", FIVE]
+    assert ada.read() == DATA
+    path.rename(folder / "elsewhere")
+    for replace in (
+        lambda: path.symlink_to(tmp_path / "secret"),
+        lambda: os.mkfifo(path),
+        lambda: path.write_text("x"),
+    ):
+        replace()
+        with pytest.raises(OSError, match=r"symbolic link|another file"):
+            ada.read()
+        path.unlink()
 
 
 def test_a_time_is_read_if_it_is_one(folder, scratch):

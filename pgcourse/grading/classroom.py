@@ -65,14 +65,12 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
     marks = course.marks()
     todo = {}
     for one in submissions:
-        try:
-            data = collect.read(one.path) if one.path else b""
-        except OSError as error:
-            one, data = replace(one, path=None, refusal=("no access", f"the file cannot be read: {error}")), b""
+        one, data = _read(one)
         about = json.dumps([one.refusal, one.time])
         key = journal.key_of(one.student, one.lesson, data, about, *known.get(one.lesson, ()))
         if one.path:
-            course.file_away(one.student, one.lesson, data, one.time)
+            filed = course.file_away(one.student, one.lesson, data, one.time)
+            one = replace(one, path=filed, inode=None)
         if one.lesson not in known:
             _enter(course, book, one, key, _nothing(*one.refusal, one.remarks), marks)
         elif again or (result := book.load(key)) is None:
@@ -81,7 +79,7 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
             _enter(course, book, one, key, result, marks)
     if not todo:
         return
-    tasks = ((key, partial(_task, course, one, known[one.lesson], unsafe)) for key, one in todo.items())
+    tasks = ((key, partial(_task, one, known[one.lesson], unsafe)) for key, one in todo.items())
     with (
         workers.cluster(count, len(todo), scheduler) as client,
         tqdm(total=len(todo), desc="Grading", unit=" submissions", bar_format=BAR, smoothing=0.05) as bar,
@@ -97,9 +95,18 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
             bar.update()
 
 
-def _task(course, one, against, unsafe):
+def _read(one):
+    """A submission and its bytes; one that can no longer be read is refused."""
+    try:
+        return one, one.read()
+    except OSError as error:
+        why = f"the file cannot be read: {error.strerror or error}"
+        return replace(one, path=None, refusal=("no access", why)), b""
+
+
+def _task(one, against, unsafe):
     source, given_out, secret = against
-    data = collect.read(course.filed(one.student, one.lesson)) if one.path else b""
+    one, data = _read(one)
     return workers.Task(one.lesson, source, given_out, one.student, data, secret, one.remarks, one.refusal, unsafe)
 
 

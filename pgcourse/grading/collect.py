@@ -24,7 +24,7 @@ from nbgrader.utils import parse_utc
 from pgcourse.grading.submission import MAX_FILE
 
 MAX_FILES = 100_000  # in one zip
-MAX_TOTAL = 64 * MAX_FILE  # bytes that one zip may unpack to; a zip within it, MAX_FILE
+MAX_TOTAL = 2**35  # bytes that one zip may unpack to; a zip within it, MAX_FILE
 MAX_NAME = 100  # characters of a student's name; databases have 128
 DEPTH = 8  # of folders
 MOODLE = r"(?P<student_id>[^/]+?_\d+)_assignsubmission_[a-z]+_?(?P<file_id>[^/]*(?:/.*)?)$"
@@ -55,6 +55,18 @@ class Submission:
     time: str = ""
     remarks: tuple[str, ...] = ()
     refusal: tuple[str, str] | None = None
+    inode: tuple[int, int] | None = None
+
+    def read(self):
+        """The bytes of the very file that was found, b"" without one; OSError if another took its place."""
+        if self.path is None:
+            return b""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            now = os.fstat(descriptor)
+            if not stat.S_ISREG(now.st_mode) or self.inode not in (None, (now.st_dev, now.st_ino)):
+                raise OSError("another file took its place")
+            return file.read(MAX_FILE + 1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ class _Found:
     path: Path | None
     time: float = 0.0
     refusal: tuple[str, str] | None = None
+    inode: tuple[int, int] | None = None
 
 
 def collect(places, lessons, scratch, settings=None, apart=()):
@@ -99,15 +112,6 @@ def collect(places, lessons, scratch, settings=None, apart=()):
     chosen = [_choose(student, lesson, files, lessons, times) for (student, lesson), files in groups.items()]
     remarked = [replace(one, remarks=(*given[one.student], *one.remarks)) for one in chosen]
     return sorted(remarked, key=lambda submission: (submission.student, submission.lesson))
-
-
-def read(path):
-    """The bytes of a file that is still one, no link has taken its place, and no larger than it was allowed to be."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(f"{path} was a file a moment ago, and is none any more")
-        return file.read(MAX_FILE + 1)
 
 
 # Whose a file is
@@ -180,7 +184,8 @@ def _choose(student, lesson, files, lessons, times):
         remarks += (f"the file is called {name}, expected {lesson}.ipynb",)
     if older:
         remarks += (f"of {len(candidates)} files for this lesson the newest counts, {name}",)
-    return Submission(student, lesson, newest.path, times.get(newest.parts[:-1], ""), remarks, newest.refusal)
+    time = times.get(newest.parts[:-1], "")
+    return Submission(student, lesson, newest.path, time, remarks, newest.refusal, newest.inode)
 
 
 def _number(name):
@@ -251,14 +256,19 @@ def _filled(parts):
 
 
 def _regular(parts, entry):
-    status = entry.stat(follow_symlinks=False)
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return _Found(parts, None, refusal=("no access", f"the file cannot be read: {error.strerror}"))
     if not stat.S_ISREG(status.st_mode):
         return _Found(parts, None, refusal=("not a file", "it is no file but a pipe, a socket or a device"))
     if status.st_size > MAX_FILE:
         return _Found(parts, None, refusal=("too large", f"it has more than {MAX_FILE // 2**20} MB"))
     if not os.access(entry.path, os.R_OK):
         return _Found(parts, None, refusal=("no access", "the file may not be read"))
-    return _Found(parts, Path(entry.path), status.st_mtime)
+    if status.st_size > MAX_FILE:
+        return _Found(parts, None, refusal=("too large", f"it has more than {MAX_FILE // 2**20} MB"))
+    return _Found(parts, Path(entry.path), status.st_mtime, inode=(status.st_dev, status.st_ino))
 
 
 def _is_wanted(name):

@@ -84,13 +84,9 @@ class Course:
         sources, releases = texts
         return {lesson: (sources[lesson], releases[lesson], secrets[lesson]) for lesson in lessons}
 
-    def filed(self, student, lesson):
-        """Where what was handed in is kept."""
-        return self._notebook("submitted", student, lesson)
-
     def file_away(self, student, lesson, data, time):
-        """Puts what was handed in where nbgrader looks for it; what lay there before is kept in `replaced`."""
-        path = self.filed(student, lesson)
+        """Puts what was handed in where nbgrader looks for it, and says where; what lay there is kept in `replaced`."""
+        path = self._notebook("submitted", student, lesson)
         if path.is_symlink() or (path.exists() and path.read_bytes() != data):
             number = len(list(self.folder.glob(f"{REPLACED}/{glob.escape(student)}/{lesson}-*.ipynb"))) + 1
             older = self.folder / REPLACED / student / f"{lesson}-{number}.ipynb"
@@ -101,6 +97,7 @@ class Course:
         stamp = path.with_name("timestamp.txt")
         if time and not (stamp.exists() and stamp.read_bytes()[:100] == time.encode()):
             workcopy.write(stamp, time.encode())
+        return path
 
     def enter(self, student, lesson, key, result, time=""):
         """Enters a result, from anywhere, into the gradebook, and writes the autograded notebook."""
