@@ -26,10 +26,12 @@ from pgcourse.grading.submission import MAX_FILE
 MAX_FILES = 100_000  # in one zip
 MAX_TOTAL = 2**35  # bytes that one zip may unpack to; a zip within it, MAX_FILE
 MAX_NAME = 100  # characters of a student's name; databases have 128
+MAX_BYTES = 200  # of it, where a file's name has 255
 DEPTH = 8  # of folders
 MOODLE = r"(?P<student_id>[^/]+?_\d+)_assignsubmission_[a-z]+_?(?P<file_id>[^/]*(?:/.*)?)$"
 CANVAS = r"(?P<student_id>[^/_]+(?:_LATE)?_\d+)_\d+_(?P<file_id>[^/]+(?:/.*)?)$"
 COPY = re.compile(r"(-\d+| ?\(\d+\)| - Copy)$", re.IGNORECASE)  # what browsers, Canvas and Windows add to a name
+MARKED = re.compile(r"~[0-9a-f]{8}$")  # on a name that is not the one given
 UNSAFE = "unsafe name"
 IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
 
@@ -196,12 +198,14 @@ def _number(name):
 
 def _presentable(name, what):
     """The name as files, databases and pages can hold it; and a remark in a tuple where it is not the one given."""
-    clean = "".join(letter if letter.isprintable() and letter not in "/\\" else "_" for letter in name).strip()
-    clean = re.sub(r"^\.+", lambda dots: "_" * len(dots[0]), clean)[:MAX_NAME]
-    if clean == name and clean:
+    clean = "".join(letter if letter.isprintable() and letter not in "/\\" else "_" for letter in name)
+    clean = re.sub(r"^\.+", lambda dots: "_" * len(dots[0]), " ".join(clean.split()))
+    fits = len(clean) <= MAX_NAME and len(clean.encode()) <= MAX_BYTES
+    if clean == name and clean and fits and not MARKED.search(name):
         return name, ()
     mark = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    clean = f"{clean[: MAX_NAME - 9]}-{mark}"
+    clean = clean[: MAX_NAME - 9].encode()[: MAX_BYTES - 9].decode(errors="ignore")
+    clean = f"{clean}~{mark}"
     return clean, (f"the {what}'s name was given as {name!a:.200}, which became {clean}",)
 
 
