@@ -16,6 +16,7 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from nbgrader.plugins.zipcollect import FileNameCollectorPlugin
@@ -27,6 +28,8 @@ MAX_FILES = 100_000  # in one zip
 MAX_TOTAL = 2**35  # bytes that one zip may unpack to; a zip within it, MAX_FILE
 MAX_NAME = 100  # characters of a student's name; databases have 128
 MAX_BYTES = 200  # of it, where a file's name has 255
+MAX_THEIRS = 100  # notebooks in a zip that a student handed in
+MAX_ZIP = 2**24  # bytes of it: the list of its files alone would take a hundred times as much memory
 DEPTH = 8  # of folders
 MOODLE = r"(?P<student_id>[^/]+?_\d+)_assignsubmission_[a-z]+_?(?P<file_id>[^/]*(?:/.*)?)$"
 CANVAS = r"(?P<student_id>[^/_]+(?:_LATE)?_\d+)_\d+_(?P<file_id>[^/]+(?:/.*)?)$"
@@ -312,13 +315,19 @@ def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL):
 
 
 def _unpack_theirs(path, parts):
-    """A zip that a student handed in."""
-    inside = (*parts[:-1], parts[-1][: -len(".zip")])
+    """A zip that a student handed in; one in which there is nothing to grade is found as one notebook that is none."""
+    inside, why = (*parts[:-1], parts[-1][: -len(".zip")]), "a zip that holds no notebook"
     try:
-        yield from list(_unpack(path, path.with_name(f"{path.name}.files"), inside, MAX_FILE))
+        if path.stat().st_size > MAX_ZIP:
+            raise NothingToGrade("too large")
+        unpacked = _unpack(path, path.with_name(f"{path.name}.files"), inside, MAX_FILE)
+        found = list(islice(unpacked, MAX_THEIRS + 1))
     except NothingToGrade:
-        sentence = "the file is a zip that cannot be read"
-        yield _Found((*inside[:-1], f"{inside[-1]}.ipynb"), None, refusal=("not a notebook", sentence))
+        found, why = [], "a zip that cannot be read, or larger than any that is"
+    if len(found) > MAX_THEIRS:
+        found, why = [], f"a zip of more than {MAX_THEIRS} notebooks"
+    refusal = "not a notebook", f"the file is {why}"
+    yield from found or [_Found((*inside[:-1], f"{inside[-1]}.ipynb"), None, refusal=refusal)]
 
 
 def _parts(name):
