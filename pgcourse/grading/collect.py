@@ -103,7 +103,8 @@ def collect(places, lessons, scratch, settings=None, apart=()):
     groups, times, given = defaultdict(list), {}, {}
     for file in found:
         if file.parts[-1] == "timestamp.txt":
-            times[file.parts[:-1]] = _timestamp(file.path)
+            if len(file.parts) == 3 and file.parts[1] in lessons and not names.match(file.parts):  # else a student's
+                times[file.parts[:-1]] = _timestamp(file.path)
             continue
         owner, lesson = names.owner(file.parts)
         student, remarks = _presentable(owner, "student")
