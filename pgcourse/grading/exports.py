@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from pgcourse.exercises import LESSONS, STEMS
+from pgcourse.grading.journal import inert
 
 NUMBERED = re.compile(r"(.+)_(\d+)$")  # Canvas's and Moodle's names of students in the zips that they give
 
@@ -52,4 +53,4 @@ def _moodle(titles, table):
 
 def _write(path, lines):
     with open(path, "w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-        csv.writer(file).writerows(lines)
+        csv.writer(file).writerows([inert(value) for value in line] for line in lines)

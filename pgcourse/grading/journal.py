@@ -18,6 +18,7 @@ from pathlib import Path
 from pgcourse import workcopy
 
 COLUMNS = ("student", "lesson", "score", "max_score", "status", "reason", "seconds")  # of grades.csv
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how it begins
 LOG_COLUMNS = ("time", "event", *COLUMNS, "result")
 
 
@@ -87,7 +88,12 @@ def opened(folder):
 
 def write_grades(path, rows):
     """grades.csv, in one step."""
-    workcopy.write(path, b"".join([_line(COLUMNS), *(_line([row[c] for c in COLUMNS]) for row in rows)]))
+    workcopy.write(path, b"".join([_line(COLUMNS), *(_line([inert(row[c]) for c in COLUMNS]) for row in rows)]))
+
+
+def inert(value):
+    """What a spreadsheet shows and does not compute, whatever a student is or calls a file."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _line(values):
