@@ -53,10 +53,11 @@ def grade(places, out, course=None, *, count=None, scheduler=None, db=None, unsa
             course = out / "course"
             release.make_course(course, update=True, db=db)
         course = Course(course, db)
-        submissions = collect.collect(places, course.lessons, scratch, course.settings, (out, course.folder))
-        outcome = Outcome(collected=len(submissions))
-        _grade(course, book, submissions, outcome, count, scheduler, unsafe, again)
-        outcome.rows = _publish(course, book, out, export)
+        with journal.locked(course.folder, "name another --course"):
+            submissions = collect.collect(places, course.lessons, scratch, course.settings, (out, course.folder))
+            outcome = Outcome(collected=len(submissions))
+            _grade(course, book, submissions, outcome, count, scheduler, unsafe, again)
+            outcome.rows = _publish(course, book, out, export)
     return outcome
 
 

@@ -270,8 +270,6 @@ def _regular(parts, entry):
         return _Found(parts, None, refusal=("no access", f"the file cannot be read: {error.strerror}"))
     if not stat.S_ISREG(status.st_mode):
         return _Found(parts, None, refusal=("not a file", "it is no file but a pipe, a socket or a device"))
-    if status.st_size > MAX_FILE:
-        return _Found(parts, None, refusal=("too large", f"it has more than {MAX_FILE // 2**20} MB"))
     if not os.access(entry.path, os.R_OK):
         return _Found(parts, None, refusal=("no access", "the file may not be read"))
     if status.st_size > MAX_FILE:

@@ -78,12 +78,19 @@ class Journal:
 def opened(folder):
     """The Journal of a folder, for one process at a time. Raises Busy."""
     Path(folder).mkdir(parents=True, exist_ok=True)
+    with locked(folder, "name another --out"):
+        yield Journal(folder)
+
+
+@contextmanager
+def locked(folder, otherwise):
+    """Keeps other runs out of a folder. Raises Busy, which says to wait, or what else helps."""
     with open(Path(folder, ".lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Busy(f"another pgcourse grade is writing to {folder}: wait for it, or name another --out") from None
-        yield Journal(folder)
+            raise Busy(f"another pgcourse grade is writing to {folder}: wait for it, or {otherwise}") from None
+        yield
 
 
 def write_grades(path, rows):
