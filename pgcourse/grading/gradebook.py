@@ -104,9 +104,7 @@ class Course:
         settings = copy.deepcopy(self.settings)
         settings.JailedExecute.result = {**result, "key": key}
         settings.CourseDirectory.submitted_directory = STAGE
-        directory = CourseDirectory(
-            config=settings, root=str(self.folder), assignment_id=lesson, student_id=glob.escape(student)
-        )
+        directory = CourseDirectory(config=settings, root=str(self.folder), assignment_id=lesson, student_id=student)
         stage = Path(directory.format_path(STAGE, student, lesson))
         shutil.rmtree(self.folder / STAGE, ignore_errors=True)
         workcopy.write(stage / f"{lesson}.ipynb", self.releases[lesson].read_bytes())
@@ -114,7 +112,7 @@ class Course:
             workcopy.write(stage / "timestamp.txt", time.encode())
         with release.nbgrader_at(self.folder) as log, warnings.catch_warnings():
             warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own doing
-            Autograde(coursedir=directory, config=settings, force=True, log=log).start()
+            _Enter(coursedir=directory, config=settings, force=True, log=log).start()
         shutil.rmtree(self.folder / STAGE)
 
     def entered(self, student, lesson):
@@ -160,6 +158,14 @@ class Course:
                         "score": max(0.0, submission.score - penalty),
                         "max_score": assignment.max_score,
                     }
+
+
+class _Enter(Autograde):
+    """nbgrader's autograder of what is staged; its own search takes brackets in a name for a pattern."""
+
+    def init_notebooks(self):
+        folder = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
+        self.assignments, self.notebooks = {folder: [str(Path(folder, f"{self.coursedir.assignment_id}.ipynb"))]}, []
 
 
 def _cells(submission):
