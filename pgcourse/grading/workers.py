@@ -125,9 +125,10 @@ def cluster(workers=None, tasks=1, scheduler=None):
                 )
             )
         try:
-            yield stack.enter_context(Client(scheduler, timeout=PATIENCE))
+            client = stack.enter_context(Client(scheduler, timeout=PATIENCE))
         except OSError as error:
             raise ClusterLost(f"No Dask scheduler answers at {scheduler}: {error}") from None
+        yield client
 
 
 def graded(client, tasks):
