@@ -31,6 +31,7 @@ TAGS = {
 }
 _ACTIVE = re.compile(r"\\(href|require|style|class|cssId)(?![A-Za-z])")  # MathJax's way to make links and styles
 _LINK = re.compile(r"https?://|mailto:|#|\.{0,2}/|[\w-]+(\.\w+)*(#[\w-]*)?$")
+_CLASSES = re.compile(r"(highlight|hl-\w+|hll|anchor-link|[a-z]{1,2}\d?|\s)+")  # of code; a page's own do much more
 _PICTURE = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/=\s]+$")
 
 
@@ -67,6 +68,8 @@ def _is_harmless(tag, name, value):
         return bool(_LINK.match(value))
     if (tag, name) == ("img", "src"):
         return bool(_PICTURE.match(value))
-    return name in ("class", "title", "alt", "width", "height", "open", "align", "scope") or (
+    if name == "class":
+        return bool(_CLASSES.fullmatch(value))
+    return name in ("title", "alt", "width", "height", "open", "align", "scope") or (
         name == "id" and bool(re.fullmatch(r"[\w.:%-]+", value))
     )
