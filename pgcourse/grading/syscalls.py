@@ -45,7 +45,7 @@ FORBIDDEN = {  # name: (x86_64, aarch64)
     "vmsplice": (316, 75),
 }
 SOCKET, CLONE, CLONE3, SETSOCKOPT = (41, 198), (56, 220), (435, 435), (54, 208)
-SOL_SOCKET, SO_SNDBUF = 1, 7
+SETSID, SOL_SOCKET, SO_SNDBUF = (112, 157), 1, 7
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 FAMILIES = (1, 2, 10)  # local, IPv4, IPv6; of the network there is nothing but an unconnected loopback
 NAMESPACES = 0x7E020080  # all CLONE_NEW…
@@ -75,6 +75,7 @@ def _filter(column, architecture):
     yield from [(EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]  # libc then uses clone
     yield from [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, 16), (ANY_BIT, 0, 1, NAMESPACES)]
     yield from [(RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
+    yield from [(EQUAL, 0, 1, SETSID[column]), (RETURN, 0, 0, REFUSE)]  # done, it says: schedulers share by session
     yield from [(EQUAL, 0, 6, SETSOCKOPT[column]), (LOAD, 0, 0, 24), (EQUAL, 0, 3, SOL_SOCKET), (LOAD, 0, 0, 32)]
     yield from [(EQUAL, 0, 1, SO_SNDBUF), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     yield from [(EQUAL, 0, 1 + len(FAMILIES) + 1, SOCKET[column]), (LOAD, 0, 0, 16)]
