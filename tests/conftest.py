@@ -1,6 +1,9 @@
-"""The jail that the grading's tests share."""
+"""The jail, and the course of one lesson, that the grading's tests share."""
 
+import contextlib
+import json
 import os
+import shutil
 
 import pytest
 
@@ -19,3 +22,41 @@ def nursery():
         pytest.fail(f"{error}\nTo run the tests without: PGCOURSE_NO_JAIL=1", pytrace=False)
     with warm:
         yield warm
+
+
+@pytest.fixture(scope="session")
+def ready_course(tmp_path_factory):
+    from classes import NAME
+    from submissions import NOTEBOOKS
+
+    from pgcourse.grading.release import make_course
+
+    folder = tmp_path_factory.mktemp("class")
+    (folder / "source").mkdir()
+    shutil.copy(NOTEBOOKS / f"{NAME}.ipynb", folder / "source")
+    make_course(folder / "course", source=folder / "source")
+    return folder / "course"
+
+
+@pytest.fixture
+def course(ready_course, tmp_path):
+    """A course of one lesson, of the test's own."""
+    return shutil.copytree(ready_course, tmp_path / "course")
+
+
+@pytest.fixture
+def submitted(tmp_path):
+    return tmp_path / "submitted"
+
+
+@pytest.fixture
+def in_this_process(nursery, monkeypatch):
+    """`classroom.grade` starts no processes: the tests' own jail grades."""
+    from pgcourse.grading import workers
+
+    def graded(_, tasks):
+        return ((key, json.loads(workers.grade_task(make()))) for key, make in tasks)
+
+    monkeypatch.setattr(workers, "warm_nursery", lambda **_: nursery)
+    monkeypatch.setattr(workers, "cluster", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(workers, "graded", graded)

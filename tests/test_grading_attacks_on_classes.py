@@ -4,11 +4,9 @@ Each attack is a file that is handed in, with the score that is due for it and t
 """
 
 import base64
-import contextlib
 import csv
 import json
 import re
-import shutil
 import struct
 import time
 import zipfile
@@ -19,35 +17,20 @@ import nbformat
 import pytest
 from classes import NAME, RIGHT_CHANGE, TURNED, write
 from nbgrader.api import Gradebook
-from submissions import NOTEBOOKS, all_right, answered, as_data, graded, lesson
+from submissions import all_right, answered, as_data, graded, lesson
 
 from pgcourse import judging
 from pgcourse.exercises import EXERCISES
-from pgcourse.grading import classroom, collect, workers
-from pgcourse.grading.release import make_course
+from pgcourse.grading import classroom, collect
 
 CHANGE, PREDICTION, WRITTEN = "log_likelihood_change", "predicted_change", "written-gradient-step"
 NEIGHBOURS = ("ada", "zoe")  # one is graded before and one after, in the same warm process
 HARMLESS = {"title", "alt", "width", "height", "open", "align", "scope", "href", "src"}
 
 
-@pytest.fixture(scope="module")
-def ready_course(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("class")
-    (folder / "source").mkdir()
-    shutil.copy(NOTEBOOKS / f"{NAME}.ipynb", folder / "source")
-    make_course(folder / "course", source=folder / "source")
-    return folder / "course"
-
-
 @pytest.fixture
-def grade(ready_course, tmp_path, nursery, monkeypatch):
+def grade(course, tmp_path, in_this_process):
     """Grades a folder or a zip in this process; returns {student: row of grades.csv}."""
-    monkeypatch.setattr(workers, "warm_nursery", lambda **_: nursery)
-    monkeypatch.setattr(workers, "cluster", lambda *_: contextlib.nullcontext())
-    graded = lambda _, tasks: ((key, json.loads(workers.grade_task(make()))) for key, make in tasks)  # noqa: E731
-    monkeypatch.setattr(workers, "graded", graded)
-    course = shutil.copytree(ready_course, tmp_path / "course")
 
     def grade(place):
         classroom.grade([place], tmp_path / "out", course, export=True)

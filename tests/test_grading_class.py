@@ -19,11 +19,12 @@ import psutil
 import pytest
 from classes import NAME, SPECIAL, hand_in, write
 from nbgrader.api import Gradebook
-from submissions import NOTEBOOKS, all_right, answered, as_data, lesson
+from submissions import all_right, answered, as_data, lesson
 
 from pgcourse import cli
 from pgcourse.grading import classroom, collect, journal, workers
-from pgcourse.grading.release import make_course
+from pgcourse.grading.gradebook import Course
+from pgcourse.grading.release import ReleaseError
 from pgcourse.grading.submission import label
 
 PROGRAM = str(Path(sys.executable).with_name("pgcourse"))
@@ -31,35 +32,6 @@ WRITTEN = next(
     i for i, cell in enumerate(lesson(NAME).source.cells) if label(cell).get("grade_id", "")[:7] == "written"
 )
 SLOW = 240  # seconds: a busy machine
-
-
-@pytest.fixture(scope="module")
-def ready_course(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("class")
-    (folder / "source").mkdir()
-    shutil.copy(NOTEBOOKS / f"{NAME}.ipynb", folder / "source")
-    make_course(folder / "course", source=folder / "source")
-    return folder / "course"
-
-
-@pytest.fixture
-def course(ready_course, tmp_path):
-    """A course of one lesson, of the test's own."""
-    return shutil.copytree(ready_course, tmp_path / "course")
-
-
-@pytest.fixture
-def submitted(tmp_path):
-    return tmp_path / "submitted"
-
-
-@pytest.fixture
-def in_this_process(nursery, monkeypatch):
-    """No processes are started: the tests' own jail grades."""
-    monkeypatch.setattr(workers, "warm_nursery", lambda **_: nursery)
-    monkeypatch.setattr(workers, "cluster", lambda *_: contextlib.nullcontext())
-    graded = lambda _, tasks: ((key, json.loads(workers.grade_task(make()))) for key, make in tasks)  # noqa: E731
-    monkeypatch.setattr(workers, "graded", graded)
 
 
 def start(submitted, out, *options, **more):
@@ -345,6 +317,27 @@ def test_a_grader_that_fails_says_so_and_tries_again_next_time(
     outcome = classroom.grade([submitted], tmp_path / "out", course)
     assert (outcome.graded, outcome.failed) == (1, 0)
     assert rows(tmp_path / "out")["student-001"]["status"] == "passed"
+
+
+def test_what_nbgrader_does_not_take_stops_nobody_and_is_entered_next_time(
+    submitted, course, tmp_path, in_this_process, monkeypatch
+):
+    due, whole = hand_in(submitted, 3, special=False), Course.enter
+
+    def refuses_one(self, student, *arguments):
+        if student == "student-000":
+            raise ReleaseError("nbgrader refuses it: disk full")
+        whole(self, student, *arguments)
+
+    monkeypatch.setattr(Course, "enter", refuses_one)
+    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    assert list(outcome.refused) == [("student-000", NAME)]
+    found = rows(tmp_path / "out")
+    assert (found["student-000"]["status"], found["student-001"]["status"]) == ("not graded", "passed")
+    assert "disk full" in found["student-000"]["reason"]
+    monkeypatch.setattr(Course, "enter", whole)
+    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    assert (outcome.graded, outcome.refused, scores(tmp_path / "out")) == (0, {}, due)
 
 
 # Killed

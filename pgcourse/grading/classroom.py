@@ -28,12 +28,16 @@ BAR = "{desc} {n_fmt} of {total_fmt} |{bar:30}| {rate_noinv_fmt}, {remaining} le
 
 @dataclass
 class Outcome:
-    """What a run did: rows as in grades.csv, and how many submissions were collected, graded anew, and not graded."""
+    """What a run did: rows as in grades.csv, and how many submissions were collected, graded anew, and not graded.
+
+    refused: {(student, lesson): why} of those that nbgrader did not take into the gradebook.
+    """
 
     rows: list = field(default_factory=list)
     collected: int = 0
     graded: int = 0
     failed: int = 0
+    refused: dict = field(default_factory=dict)
 
 
 def grade(places, out, course=None, *, count=None, scheduler=None, db=None, unsafe=False, again=False, export=False):
@@ -57,7 +61,7 @@ def grade(places, out, course=None, *, count=None, scheduler=None, db=None, unsa
             submissions = collect.collect(places, course.lessons, scratch, course.settings, (out, course.folder))
             outcome = Outcome(collected=len(submissions))
             _grade(course, book, submissions, outcome, count, scheduler, unsafe, again)
-            outcome.rows = _publish(course, book, out, export)
+            outcome.rows = _publish(course, book, out, outcome.refused, export)
     return outcome
 
 
@@ -73,11 +77,11 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
             filed = course.file_away(one.student, one.lesson, data, one.time)
             one = replace(one, path=filed, inode=None)
         if one.lesson not in known:
-            _enter(course, book, one, key, _nothing(*one.refusal, one.remarks), marks)
+            _enter(outcome, course, book, one, key, _nothing(*one.refusal, one.remarks), marks)
         elif again or (result := book.load(key)) is None:
             todo[key] = one
         else:
-            _enter(course, book, one, key, result, marks)
+            _enter(outcome, course, book, one, key, result, marks)
     if not todo:
         return
     tasks = ((key, partial(_task, one, known[one.lesson], unsafe)) for key, one in todo.items())
@@ -89,10 +93,10 @@ def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
             if isinstance(result, str):
                 sentence = f"the grader failed, run it again ({result})"
                 outcome.failed += 1
-                _enter(course, book, todo[key], f"{key}-failed", _nothing(NOT_GRADED, sentence), marks)
+                _enter(outcome, course, book, todo[key], f"{key}-failed", _nothing(NOT_GRADED, sentence), marks)
             else:
                 outcome.graded += 1
-                _enter(course, book, todo[key], key, result, marks, again)
+                _enter(outcome, course, book, todo[key], key, result, marks, again)
             bar.update()
 
 
@@ -117,7 +121,7 @@ def _nothing(status, reason, remarks=()):
     return {"status": status, "reason": reason, **zero, "remarks": list(remarks), "exercises": [], "notebook": None}
 
 
-def _enter(course, book, one, key, result, marks, again=False):
+def _enter(outcome, course, book, one, key, result, marks, again=False):
     """Into the journal, then into the gradebook, whichever of the two does not have it."""
     place, row = (one.student, one.lesson), _row(one.student, one.lesson, result)
     older = book.latest.get(place)
@@ -128,7 +132,10 @@ def _enter(course, book, one, key, result, marks, again=False):
             book.note("replaced", _row(*place, book.load(older) or _nothing("lost", LOST), marks[place]), older)
         book.note("graded", row, key)
     if result["notebook"] and (again or place not in marks or course.entered(*place) != key):
-        course.enter(*place, key, result, one.time)
+        try:
+            course.enter(*place, key, result, one.time)
+        except release.ReleaseError as error:  # the others are entered; the next run tries this one again
+            outcome.refused[place] = f"graded, but not in the gradebook, run it again ({error})"
 
 
 # What is written
@@ -141,7 +148,7 @@ def _row(student, lesson, result, mark=None):
     return {"student": student, "lesson": lesson, **scores, **{name: result[name] for name in told}}
 
 
-def _publish(course, book, out, export):
+def _publish(course, book, out, refused, export):
     """Writes grades.csv, the feedback pages and the report of everything that was ever graded; returns the rows."""
     marks, rows, made = course.marks(), [], _Made(out / "feedback")
     lessons = {lesson: course.lesson(lesson) for _, lesson in book.latest if lesson in course.releases}
@@ -149,6 +156,8 @@ def _publish(course, book, out, export):
         sorted(book.latest.items()), desc="Writing", unit=" pages", bar_format=BAR, leave=False
     ):
         result = book.load(key) or _nothing("lost", LOST)
+        if (student, lesson) in refused:
+            result |= {"status": NOT_GRADED, "reason": refused[student, lesson]}
         mark = marks.get((student, lesson))
         has_page = bool(result["notebook"]) and lesson in lessons
         rows.append({**_row(student, lesson, result, mark), "has_page": has_page})

@@ -95,7 +95,7 @@ def collect(places, lessons, scratch, settings=None, apart=()):
     names, found = _Names(lessons, settings), []
     for number, place in enumerate(map(Path, places)):
         if place.is_dir():
-            found += _walk(place / "submitted" if (place / "nbgrader_config.py").is_file() else place, apart)
+            found += _not_too_high(_inner(place, lessons), lessons, apart)
         elif place.is_file():
             found += names.without_wrapper(list(_unpack(place, Path(scratch, str(number)))))
         else:
@@ -225,6 +225,23 @@ def _timestamp(path):
 
 
 # Folders
+
+
+def _inner(place, lessons):
+    """The folder itself, or the `submitted` in it, which is nobody's: no student's folder is called so."""
+    inner = place / "submitted"
+    is_it = inner.is_dir() and not inner.is_symlink() and not any((inner / lesson).exists() for lesson in lessons)
+    return inner if is_it else place
+
+
+def _not_too_high(root, lessons, apart):
+    """What is below a folder. Raises NothingToGrade if the students are one folder further down."""
+    found = list(_walk(root, apart))
+    first = {file.parts[0] for file in found}
+    is_below = any(len(file.parts) > 3 and file.parts[2] in lessons for file in found)
+    if len(first) == 1 and is_below and not any(len(f.parts) > 2 and f.parts[1] in lessons for f in found):
+        raise NothingToGrade(f"{root} is one folder too high: name {root / first.pop()}")
+    return found
 
 
 def _walk(root, apart):
