@@ -52,6 +52,7 @@ class Submission:
     time     when it was handed in, as a text that nbgrader reads, or ""
     remarks  sentences about what was odd
     refusal  None, or (status, sentence) for what cannot be graded at all
+    inode    (device, number) of the file that was found, None for one of ours
     """
 
     student: str
