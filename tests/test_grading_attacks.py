@@ -25,7 +25,7 @@ ATTACKS = {
 import glob, os
 for root, folders, files in os.walk('/'):
     if root.startswith(('/usr', '/sys')): folders.clear()
-    if 'site-packages/' in root and 'pgcourse' not in root: continue
+    if 'site-packages/' in root and 'pgcourse' not in root.rpartition('site-packages/')[2]: continue
     for name in files:
         if name.endswith(('.ipynb', '.db')) or 'lesson_' in name: print('LEAK', root, name)
 for path in ('{CHECKOUT}/notebooks', '{CHECKOUT}/pgcourse/exercises', '{CHECKOUT}/.git'):
