@@ -247,6 +247,37 @@ def test_moodles_zips(tmp_path, scratch):
     }
 
 
+def test_who_handed_in_something_else_has_a_row(tmp_path, scratch):
+    files = {
+        f"Ada_101_assignsubmission_file_{FIVE}.ipynb": b"1",
+        "Ada_101_assignsubmission_file_data.csv": b"1,2",
+        "Ada_101_assignsubmission_onlinetext_/onlinetext.html": b"<p>",
+        "Bob_102_assignsubmission_file_essay.pdf": b"%PDF",
+        "Cyd_103_assignsubmission_onlinetext_/onlinetext.html": b"<p>",
+        "README.txt": b"of the system's",
+    }
+    submissions = found([zipped(tmp_path / "moodle.zip", files)], scratch)
+    assert kinds(submissions) == {
+        ("Ada_101", FIVE): b"1",
+        ("Bob_102", ""): "no notebook",
+        ("Cyd_103", ""): "no notebook",
+    }
+    assert "essay.pdf" in submissions["Bob_102", ""].refusal[1]
+    files = {
+        f"submitted/ada/{FIVE}/{FIVE}.ipynb": b"1",
+        f"submitted/ada/{FIVE}/notes.txt": b"",
+        f"submitted/ada/{ONE}/essay.pdf": b"",
+        f"submitted/bob/{FIVE}/essay.pdf": b"",
+        "README.txt": b"",
+    }
+    submissions = found([zipped(tmp_path / "nbgrader.zip", files)], scratch / "2")
+    assert kinds(submissions) == {
+        ("ada", FIVE): b"1",
+        ("ada", ONE): "no notebook",
+        ("bob", FIVE): "no notebook",
+    }
+
+
 def test_canvas_zips_and_the_newest_of_several_uploads(tmp_path, scratch):
     late = (2026, 3, 2, 0, 0, 0)
     archive = zipped(

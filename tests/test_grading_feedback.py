@@ -331,3 +331,9 @@ def test_nbgraders_own_pages_have_no_hidden_test(course, shared):  # noqa: F811
     assert "HIDDEN TESTS" not in html
     assert "grading_seed" not in html
     assert "predicted_change" in html
+
+
+def test_code_of_a_thousand_lines_and_more_stays_black_and_white():
+    """Colouring 20 000 blank lines takes seconds."""
+    assert "<span" in pages.code("x = 1\n" * pages.MAX_LINES)
+    assert "<span" not in pages.code("x = 1\n" * (pages.MAX_LINES + 1))

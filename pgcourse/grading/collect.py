@@ -84,6 +84,7 @@ class _Found:
     time: float = 0.0
     refusal: tuple[str, str] | None = None
     inode: tuple[int, int] | None = None
+    other: bool = False  # neither a notebook nor anything that could hold one: counts where there is nothing else
 
 
 def collect(places, lessons, scratch, settings=None, apart=()):
@@ -101,7 +102,7 @@ def collect(places, lessons, scratch, settings=None, apart=()):
             found += names.without_wrapper(list(_unpack(place, Path(scratch, str(number)))))
         else:
             raise NothingToGrade(f"{place} is neither a folder nor a zip")
-    groups, times, given = defaultdict(list), {}, {}
+    groups, others, times, given = defaultdict(list), {}, {}, {}
     for file in found:
         if file.parts[-1] == "timestamp.txt":
             if len(file.parts) == 3 and file.parts[1] in lessons and not names.match(file.parts):  # else a student's
@@ -109,8 +110,15 @@ def collect(places, lessons, scratch, settings=None, apart=()):
             continue
         owner, lesson = names.owner(file.parts)
         student, remarks = _presentable(owner, "student")
-        groups[student, lesson].append(file)
+        if file.other:
+            others[student, lesson if lesson in lessons else ""] = file
+        else:
+            groups[student, lesson].append(file)
         given[student] = remarks
+    students = {student for student, _ in groups}
+    for (student, lesson), file in others.items():
+        if student not in students or (lesson and (student, lesson) not in groups):
+            groups[student, lesson] = [file]
     if not groups:
         raise NothingToGrade(
             f"No notebook in {', '.join(map(str, places))}: expected STUDENT/LESSON/LESSON.ipynb, or the names that "
@@ -135,8 +143,11 @@ class _Names:
 
     def without_wrapper(self, found):
         """The files of a zip without the one folder that they all are in, as `submitted`, if it is nobody's."""
+        found = [file for file in found if not file.other or len(file.parts) > 1 or self.match(file.parts)]
         odd = [file for file in found if file.refusal and file.refusal[0] == UNSAFE]
         found = [file for file in found if file not in odd]
+        if not found:
+            return odd
         inner = [replace(file, parts=file.parts[1:]) for file in found if len(file.parts) > 1]
         if len(inner) < len(found) or len({file.parts[0] for file in found}) != 1 or self.match(found[0].parts):
             return found + odd
@@ -316,6 +327,9 @@ def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL):
                     continue
                 is_zip = parts[-1].lower().endswith(".zip") and not prefix
                 if not (is_zip or _is_wanted(parts[-1])):
+                    if not prefix:
+                        why = f"there is {_presentable(parts[-1], 'file')[0]}, and no notebook"
+                        yield _Found(parts, None, _zip_time(info), ("no notebook", why), other=True)
                     continue
                 path, refusal, size = _extract(file, info, folder / str(number), min(MAX_FILE, budget))
                 budget -= size

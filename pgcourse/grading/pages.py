@@ -13,7 +13,7 @@ from pygments.lexers import PythonLexer
 from pgcourse.grading.markdown import clean_markdown
 from pgcourse.grading.maths import with_maths
 
-MAX_CODE = 20_000  # characters: longer code stays black and white
+MAX_CODE, MAX_LINES = 20_000, 1000  # characters, lines: longer code stays black and white
 MAX_MARKDOWN = 20_000  # characters: longer text stays as it was written
 HAPPENED = {  # to an answer, by its status
     "passed": "right",
@@ -80,7 +80,7 @@ def number(value):
 def code(source):
     """Python as HTML, coloured by class names, for a <pre>."""
     source = visible(source)
-    if len(source) > MAX_CODE:
+    if len(source) > MAX_CODE or source.count("\n") > MAX_LINES:
         return plain(source)
     return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)))
 
