@@ -179,7 +179,8 @@ def test_no_copy_of_the_package_is_there_but_the_stripped_one(nursery):
 import os
 for top in ('/usr', '/root', '/home', '/opt', '/work', '/jail', %r, %r):
     for root, folders, files in os.walk(top, followlinks=True):
-        if os.path.basename(root) == 'pgcourse' and folders + files: print(root)
+        package = {'exercises', 'notebooks', 'estimators.py', '__init__.py'}  # not a checkout that is called so
+        if os.path.basename(root) == 'pgcourse' and package & {*folders, *files}: print(root)
         if root.count('/') > 14: folders.clear()
 """
     assert run(nursery, source % (sys.prefix, sys.base_prefix), 60) == "/jail/pgcourse\n"
