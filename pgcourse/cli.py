@@ -135,13 +135,12 @@ def _grade(options, _):
         export=options.export,
     )
     kept = outcome.collected - outcome.graded - outcome.failed
-    print(f"{outcome.collected} submissions: {outcome.graded} graded now, {kept} known already")
+    print(f"{outcome.collected} submissions: {outcome.graded} graded now, {kept} known already or not of this course")
     print(f"{options.out}: grades.csv ({len(outcome.rows)} rows), report.html, feedback/, log.csv")
-    if outcome.failed:
-        print(
-            f"{outcome.failed} could not be graded, see the reasons in grades.csv; run the same again", file=sys.stderr
-        )
-    return 1 if outcome.failed else 0
+    failed = outcome.failed + len(outcome.refused)
+    if failed:
+        print(f"{failed} could not be graded, see the reasons in grades.csv; run the same again", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _add_doctor(commands):

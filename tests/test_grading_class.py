@@ -320,7 +320,7 @@ def test_a_grader_that_fails_says_so_and_tries_again_next_time(
 
 
 def test_what_nbgrader_does_not_take_stops_nobody_and_is_entered_next_time(
-    submitted, course, tmp_path, in_this_process, monkeypatch
+    submitted, course, tmp_path, in_this_process, monkeypatch, capsys
 ):
     due, whole = hand_in(submitted, 3, special=False), Course.enter
 
@@ -330,8 +330,9 @@ def test_what_nbgrader_does_not_take_stops_nobody_and_is_entered_next_time(
         whole(self, student, *arguments)
 
     monkeypatch.setattr(Course, "enter", refuses_one)
-    outcome = classroom.grade([submitted], tmp_path / "out", course)
-    assert list(outcome.refused) == [("student-000", NAME)]
+    command = ["grade", str(submitted), "--out", str(tmp_path / "out"), "--course", str(course)]
+    assert cli.main(command) == 1
+    assert "1 could not be graded" in capsys.readouterr().err
     found = rows(tmp_path / "out")
     assert (found["student-000"]["status"], found["student-001"]["status"]) == ("not graded", "passed")
     assert "disk full" in found["student-000"]["reason"]

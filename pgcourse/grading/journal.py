@@ -58,9 +58,6 @@ class Journal:
         except (FileNotFoundError, ValueError):
             return None
 
-    def has(self, key):
-        return (self._results / f"{key}.json").exists()
-
     def save(self, key, result):
         workcopy.write(self._results / f"{key}.json", json.dumps(result).encode())
 
