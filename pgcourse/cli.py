@@ -76,7 +76,7 @@ def _add_release(commands):
 
 
 def _release(options, _):
-    from pgcourse.grading.release import release
+    from pgcourse.publishing.edition import release
 
     update = release(options.out, options.course, options.update)
     print("\n".join([f"The student edition is in {options.out}", *update.lines()]))

@@ -43,7 +43,7 @@ def prepare(folder=None, update=False):
     folder = Path(folder).expanduser() if folder else default_folder()
     is_copy = (folder / workcopy.MARKER).is_file()
     if update or not is_copy:
-        from pgcourse.grading.release import release  # here: it takes seconds, and most starts do without
+        from pgcourse.publishing.edition import release  # here: it takes seconds, and most starts do without
 
         lines = release(folder, update=update).lines()
         print("\n".join([f"Your copy of the course: {folder}", *lines]))

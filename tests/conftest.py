@@ -29,7 +29,7 @@ def ready_course(tmp_path_factory):
     from classes import NAME
     from submissions import NOTEBOOKS
 
-    from pgcourse.grading.release import make_course
+    from pgcourse.publishing.edition import make_course
 
     folder = tmp_path_factory.mktemp("class")
     (folder / "source").mkdir()

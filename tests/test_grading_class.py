@@ -24,8 +24,8 @@ from submissions import all_right, answered, as_data, lesson
 from pgcourse import cli
 from pgcourse.grading import classroom, collect, journal, workers
 from pgcourse.grading.gradebook import Course
-from pgcourse.grading.release import ReleaseError
 from pgcourse.grading.submission import label
+from pgcourse.publishing.edition import ReleaseError
 
 PROGRAM = str(Path(sys.executable).with_name("pgcourse"))
 WRITTEN = next(

@@ -18,8 +18,8 @@ from traitlets.config import Config
 
 from pgcourse.grading import configure, execute
 from pgcourse.grading.jail import JailUnavailable
-from pgcourse.grading.release import release
 from pgcourse.grading.submission import label
+from pgcourse.publishing.edition import release
 
 NAME = "05_gradient_step"
 SCRIPT = "<script>alert('LEAK')</script>"

@@ -14,7 +14,7 @@ from nbgrader.api import Gradebook
 from nbgrader.utils import compute_checksum
 
 from pgcourse import workcopy
-from pgcourse.grading.release import ReleaseError, release
+from pgcourse.publishing.edition import ReleaseError, release
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's own models
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 import pgcourse
 from pgcourse import workcopy
-from pgcourse.grading import collect, exports, feedback, journal, release, report, workers
+from pgcourse.grading import collect, exports, feedback, journal, report, workers
 from pgcourse.grading.gradebook import Course
 from pgcourse.grading.similarity import known_answers
+from pgcourse.publishing import edition as release
 
 LOST = "its result is gone from results/: grade it again"
 NOT_GRADED = "not graded"  # the grader failed, not the submission: the next run tries again

@@ -20,8 +20,8 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from pgcourse import workcopy
-from pgcourse.grading import release
 from pgcourse.grading.submission import Lesson
+from pgcourse.publishing import edition as release
 
 STAGE = ".pgcourse-entering"  # in the course: what nbgrader is shown as submitted while a result is entered
 REPLACED = "replaced"  # in the course: submissions that a newer one took the place of
