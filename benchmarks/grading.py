@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from pgcourse.publishing.edition import make_course
+from pgcourse.publishing.course import make_course
 
 TESTS = Path(__file__).parents[1] / "tests"
 PROGRAMS = Path(sys.executable).parent

@@ -1,6 +1,8 @@
 """pgcourse: a course on policy gradients whose every equation is held against an exactly known objective."""
 
 import importlib
+import pkgutil
+import sys
 
 try:
     from gymnasium.envs.registration import register
@@ -10,33 +12,15 @@ except ModuleNotFoundError:  # then `pgcourse doctor` says so, and what to do
         pass
 
 
+from pgcourse import renamed
+
 __version__ = "0.1.0"
 
 SITE = "https://pgcourse.github.io/pgcourse/"  # the lessons as pages; a worked solution is LESSON.html#EXERCISE there
 
-_EXPORTS = ("check", "CheckFailed", "progress")
-_SUBMODULES = (
-    "backup",
-    "checking",
-    "distributed",
-    "doctor",
-    "environments",
-    "estimators",
-    "exact",
-    "exercises",
-    "finite_differences",
-    "judging",
-    "lab",
-    "mdp",
-    "plots",
-    "policies",
-    "probes",
-    "reinforce",
-    "rollouts",
-    "trajectories",
-    "widgets",
-    "workcopy",
-)
+sys.meta_path.append(renamed.Finder)
+
+_EXPORTS = {"check": "checking", "CheckFailed": "checking", "progress": "workspace.progress"}
 
 for _id, _mdp in (("TwoArmed-v0", "two_armed"), ("Corridor-v0", "corridor"), ("SlipperyGrid-v0", "slippery_grid")):
     register(
@@ -56,12 +40,15 @@ for _id, _class, _limit in (("Catch-v0", "Catch", None), ("ContinuousCartPole-v0
 
 
 def __getattr__(name):
-    if name in _SUBMODULES:
-        return importlib.import_module(f"{__name__}.{name}")
     if name in _EXPORTS:
-        return getattr(importlib.import_module(f"{__name__}.checking"), name)
+        return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":  # a module that is there lacks another one
+            raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_EXPORTS, *_SUBMODULES])
+    return sorted([*globals(), *_EXPORTS, *(module.name for module in pkgutil.iter_modules(__path__))])

@@ -58,7 +58,7 @@ def _add_lab(commands):
 
 
 def _lab(options, others):
-    from pgcourse import lab
+    from pgcourse.workspace import lab
 
     folder = lab.prepare(options.folder, options.update)
     return lab.open_in_jupyterlab(folder, options.port, others)
@@ -76,7 +76,7 @@ def _add_release(commands):
 
 
 def _release(options, _):
-    from pgcourse.publishing.edition import release
+    from pgcourse.publishing.release import release
 
     update = release(options.out, options.course, options.update)
     print("\n".join([f"The student edition is in {options.out}", *update.lines()]))
@@ -123,7 +123,7 @@ def _grade(options, _):
 
     if options.unsafe_no_jail:
         print(UNSAFE, file=sys.stderr)
-    outcome = classroom.grade(
+    outcome = classroom.grade_class(
         options.submissions,
         options.out,
         options.course,
@@ -150,6 +150,6 @@ def _add_doctor(commands):
 
 
 def _doctor(*_):
-    from pgcourse import doctor
+    from pgcourse.workspace import doctor
 
     return doctor.main()

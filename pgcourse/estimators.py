@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from torch.func import functional_call, grad, vmap
 
+from pgcourse import renamed
 from pgcourse.policies import SoftmaxTable
+
+__getattr__ = renamed.attributes(__name__)
 
 
 def _masked(values, mask, name):
@@ -145,7 +148,7 @@ def _ratio(numerator, denominator, probabilities):
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def standardised(advantages, mask):
+def divided_by_deviation(advantages, mask):
     """Advantages divided by their standard deviation over all steps of the batch, Eq. (7.8): a step of steady size, and
     a bias.
 

@@ -10,9 +10,12 @@ import itertools
 import numpy as np
 import torch
 
+from pgcourse import renamed
 from pgcourse.mdp import check_distributions
 from pgcourse.policies import check_observations
 from pgcourse.trajectories import Trajectories
+
+__getattr__ = renamed.attributes(__name__)
 
 MAX_TRAJECTORIES = 500_000
 MAX_BATCHES = 200_000
@@ -176,7 +179,7 @@ def _list_trajectories(mdp):
     return Trajectories(states, actions, rewards, mask, terminated), dynamics
 
 
-def expectation(estimator, mdp, policy, batch_size=1, target=None, limit=MAX_BATCHES):
+def moments(estimator, mdp, policy, batch_size=1, target=None, limit=MAX_BATCHES):
     """The exact mean (P,) and covariance (P, P) of the batch mean of `estimator`, when `policy` samples the batch.
 
     E[ĝ] = Σ_{τ_1 … τ_N} Π_i π(τ_i) · (1/N) Σ_i estimator(τ_1 … τ_N)_i, over all ordered batches of N = batch_size.

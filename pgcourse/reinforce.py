@@ -60,7 +60,7 @@ def standardised_to_go(rewards, mask, discount, values=None):
     """
     returns = estimators.rewards_to_go(rewards, mask, discount)
     advantages = estimators.batch_mean_advantages(returns, mask) if values is None else returns - values
-    return estimators.standardised(advantages, mask)
+    return estimators.divided_by_deviation(advantages, mask)
 
 
 def entropic_loss(policy, trajectories, weights, entropy):

@@ -9,15 +9,15 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def nursery():
-    """A warm Nursery with short limits. Where there can be none the tests fail, and name the remedy."""
+def warm():
+    """A warm WarmProcess with short limits. Where there can be none the tests fail, and name the remedy."""
     if os.environ.get("PGCOURSE_NO_JAIL") == "1":
         pytest.skip("PGCOURSE_NO_JAIL=1: nothing of the jail is tested, and nothing may be graded here")
-    from pgcourse.grading.jail import JailUnavailable, Limits, Nursery
+    from pgcourse.grading.jail.outside import JailUnavailable, Limits, WarmProcess
 
     limits = Limits(cell_seconds=4, total_seconds=30, memory=2**28, cpu=35, processes=16, disk=2**24, text=2000)
     try:
-        warm = Nursery(limits)
+        warm = WarmProcess(limits)
     except JailUnavailable as error:
         pytest.fail(f"{error}\nTo run the tests without: PGCOURSE_NO_JAIL=1", pytrace=False)
     with warm:
@@ -29,7 +29,7 @@ def ready_course(tmp_path_factory):
     from classes import NAME
     from submissions import NOTEBOOKS
 
-    from pgcourse.publishing.edition import make_course
+    from pgcourse.publishing.course import make_course
 
     folder = tmp_path_factory.mktemp("class")
     (folder / "source").mkdir()
@@ -50,13 +50,13 @@ def submitted(tmp_path):
 
 
 @pytest.fixture
-def in_this_process(nursery, monkeypatch):
-    """`classroom.grade` starts no processes: the tests' own jail grades."""
+def in_this_process(warm, monkeypatch):
+    """`classroom.grade_class` starts no processes: the tests' own jail grades."""
     from pgcourse.grading import workers
 
     def graded(_, tasks):
         return ((key, json.loads(workers.grade_task(make()))) for key, make in tasks)
 
-    monkeypatch.setattr(workers, "warm_nursery", lambda **_: nursery)
+    monkeypatch.setattr(workers, "warm_process", lambda **_: warm)
     monkeypatch.setattr(workers, "cluster", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(workers, "graded", graded)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import nbformat
 
-from pgcourse.grading.judge import grade
-from pgcourse.grading.submission import Lesson, label, restore
+from pgcourse.grading.judge import grade_notebook
+from pgcourse.grading.submission import Lesson, label, reassemble
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -32,10 +32,10 @@ def as_data(notebook):
     return nbformat.writes(notebook).encode()
 
 
-def graded(course, notebook, nursery, seed=7):
+def graded(course, notebook, warm, seed=7):
     """The result of `grade` for a notebook or the bytes of a file."""
-    restored, remarks, refusal = restore(course, notebook if isinstance(notebook, bytes) else as_data(notebook))
-    return grade(course, restored, seed, nursery, remarks, refusal)
+    restored, remarks, refusal = reassemble(course, notebook if isinstance(notebook, bytes) else as_data(notebook))
+    return grade_notebook(course, restored, seed, warm, remarks, refusal)
 
 
 def statuses(result):

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pgcourse import backup, check, checking, workcopy
+from pgcourse import check
+from pgcourse.publishing import manifest
+from pgcourse.workspace import backup, progress
 
 LESSON = json.dumps({"cells": [{"cell_type": "code", "source": "x", "metadata": {}, "outputs": []}]}).encode()
 CHANGED = LESSON.replace(b'"x"', b'"my answer"')
@@ -19,10 +21,10 @@ EDITION = {"README.md": b"read me", "00_start_here.ipynb": LESSON, "01_log_gradi
 
 @pytest.fixture
 def make_copy(tmp_path, monkeypatch):
-    monkeypatch.setattr(checking, "_memory", {})
+    monkeypatch.setattr(progress, "_memory", {})
 
     def make(name):
-        workcopy.place(tmp_path / name, EDITION, {"version": "0", "source": ""})
+        manifest.place(tmp_path / name, EDITION, {"version": "0", "source": ""})
         monkeypatch.chdir(tmp_path / name)
         return tmp_path / name
 
@@ -40,7 +42,7 @@ def copy(make_copy):
     return folder
 
 
-MINE = {"00_start_here.ipynb", "mine/notes.md", workcopy.PROGRESS}
+MINE = {"00_start_here.ipynb", "mine/notes.md", progress.PROGRESS}
 
 
 def zipped(**members):
@@ -86,8 +88,8 @@ def test_work_comes_back_into_a_new_copy(copy, make_copy, capsys):
     after = contents(new)
     assert after["00_start_here.ipynb"] == CHANGED
     assert after["mine/notes.md"] == b"notes"
-    assert set(after) == set(EDITION) | MINE | {workcopy.MARKER}
-    checking.progress()
+    assert set(after) == set(EDITION) | MINE | {manifest.MARKER}
+    progress.progress()
     assert "1 of " in capsys.readouterr().out
     before = contents(new)
     backup.restore(path)
@@ -109,16 +111,16 @@ def test_what_was_written_meanwhile_is_kept_aside_and_listed(copy, make_copy, ca
 def test_progress_is_joined_and_never_lost(copy, make_copy):
     path = backup.save()
     new = make_copy("new")
-    checking.remember(new, {"log_softmax": {"passed": True, "attempts": 3}})
+    progress.remember(new, {"log_softmax": {"passed": True, "attempts": 3}})
     backup.restore(path)
-    entries = json.loads((new / workcopy.PROGRESS).read_text())["exercises"]
+    entries = json.loads((new / progress.PROGRESS).read_text())["exercises"]
     assert {name: entry["passed"] for name, entry in entries.items()} == {"average": True, "log_softmax": True}
 
 
 @pytest.mark.parametrize("broken", [b"", b"\xff", b"[]", b'{"format": "other"}', b'{"format": "pgcourse progress 1"}'])
 def test_a_broken_progress_file_is_no_reason_to_lose_the_rest(make_copy, broken):
     new = make_copy("new")
-    backup.unpack(new, zip_of([(workcopy.PROGRESS, broken), ("a.txt", b"a")]))
+    backup.unpack(new, zip_of([(progress.PROGRESS, broken), ("a.txt", b"a")]))
     assert (new / "a.txt").read_bytes() == b"a"
 
 
@@ -139,7 +141,7 @@ HOSTILE = {
     "manifest": member(".pgcourse"),
     "hidden": member("a/.ipython/startup.py"),
     "settings": member(".jupyterlab/config/jupyter_server_config.py"),
-    "not really the progress": member(f"a/{workcopy.PROGRESS}"),
+    "not really the progress": member(f"a/{progress.PROGRESS}"),
     "control character": member("a\nb.txt"),
     "trailing dot": member("evil./a"),
     "link": member("evil", stat.S_IFLNK | 0o777),

@@ -12,8 +12,8 @@ from playwright.sync_api import sync_playwright
 from yaml import safe_load
 
 import pgcourse
-from pgcourse.checking import solution_link
 from pgcourse.exercises import EXERCISES
+from pgcourse.judging.messages import solution_link
 from tools import build_book
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,8 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from pgcourse import SITE, workcopy
+from pgcourse import SITE
+from pgcourse.publishing import manifest
 
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -101,7 +102,7 @@ def new_copy(edition, front_door, request):
     def make(name):
         folder = edition / f"{request.node.name}-{name}"
         folder.mkdir()
-        for path in (edition / workcopy.MARKER, edition / START, edition / LESSON):
+        for path in (edition / manifest.MARKER, edition / START, edition / LESSON):
             shutil.copy(path, folder)
         return folder
 

@@ -17,15 +17,18 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 import pgcourse
-from pgcourse import CheckFailed, check, checking, estimators, judging, progress, rollouts
+from pgcourse import CheckFailed, check, estimators, progress, rollouts
 from pgcourse.exercises import EXERCISES, Exercise, Misconception
 from pgcourse.exercises.cases import case
-from pgcourse.probes import Problem
+from pgcourse.judging import messages, verdicts
+from pgcourse.judging.calling import Problem
+from pgcourse.publishing import manifest
+from pgcourse.workspace import progress as store
 
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered(monkeypatch, tmp_path):
-    monkeypatch.setattr(checking, "_memory", {})
+    monkeypatch.setattr(store, "_memory", {})
     monkeypatch.chdir(tmp_path)
 
 
@@ -120,10 +123,10 @@ def test_an_unknown_mistake_is_shown_without_a_guess():
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (lambda scores, r: r @ scores / len(r) * 0.123, judging.SCALE_HINT),
-        (lambda scores, r: r @ scores / (len(r) + 1), judging.SCALE_HINT),
-        (lambda scores, r: float((r @ scores).max()), judging.ONE_NUMBER_HINT),
-        (lambda scores, r: (r @ scores)[None] / len(r), judging.EXTRA_AXIS_HINT),
+        (lambda scores, r: r @ scores / len(r) * 0.123, verdicts.SCALE_HINT),
+        (lambda scores, r: r @ scores / (len(r) + 1), verdicts.SCALE_HINT),
+        (lambda scores, r: float((r @ scores).max()), verdicts.ONE_NUMBER_HINT),
+        (lambda scores, r: (r @ scores)[None] / len(r), verdicts.EXTRA_AXIS_HINT),
         (lambda scores, r: r @ scores / len(r) * 0, ""),
         (lambda scores, r: r @ scores / len(r) + 1, ""),
         (lambda scores, r: r @ scores / len(r) if len(r) > 1 else 1 / 0, ""),
@@ -137,11 +140,11 @@ def test_what_all_cases_have_in_common_is_said(answer, hint):
 
 def test_the_opposite_sign_alone_and_of_a_known_mistake():
     tiny = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=[1.0, k]) for k in (2.0, 3.0, 5.0)], lambda x: x, (), ())
-    found = judging.judge(tiny, lambda inputs: judging.run(lambda x: -x, inputs, "function"))
-    assert found.hint == judging.SIGN_HINT
+    found = verdicts.judge(tiny, lambda inputs: verdicts.run(lambda x: -x, inputs, "function"))
+    assert found.hint == verdicts.SIGN_HINT
     verdict = failure(lambda scores, r: -r @ scores / r.sum(), "policy_gradient_estimate").verdict
     assert verdict.misconception.name == "weighted average"
-    assert verdict.hint == f"{verdict.misconception.hint} {judging.ALSO_SIGN}"
+    assert verdict.hint == f"{verdict.misconception.hint} {verdicts.ALSO_SIGN}"
 
 
 def test_a_mistake_is_named_only_if_it_matches_in_every_case():
@@ -157,7 +160,7 @@ def test_of_two_misconceptions_that_match_none_is_named():
 
     twins = tuple(Misconception(name, name, wrong) for name in ("one", "two"))
     exercise = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=1.0)], lambda x: x, twins, ())
-    assert judging.judge(exercise, lambda inputs: judging.run(wrong, inputs, "function")).misconception is None
+    assert verdicts.judge(exercise, lambda inputs: verdicts.run(wrong, inputs, "function")).misconception is None
 
 
 def test_the_smallest_failing_case_is_shown():
@@ -176,7 +179,7 @@ def test_the_smallest_failing_case_is_shown():
 def test_equal_looking_numbers_are_written_out():
     error = failure(lambda scores, r: r @ scores / len(r) * (1 + 1e-9), "policy_gradient_estimate")
     assert "1.0000000010000001" in str(error)
-    assert str(error).endswith(judging.SINGLE_HINT)
+    assert str(error).endswith(verdicts.SINGLE_HINT)
 
 
 @pytest.mark.parametrize(
@@ -302,22 +305,22 @@ def test_float32_is_judged_at_its_own_tolerance():
 
 def test_tolerance_follows_from_type_and_size():
     numbers = np.array([1.0, -40.0]), np.array([np.nan, np.inf])
-    assert judging.tolerance(judging.PRECISE, 256, numbers) == 256 * 2**-52 * 40
+    assert verdicts.tolerance(verdicts.PRECISE, 256, numbers) == 256 * 2**-52 * 40
     single, double = np.array([0.1, np.nan], dtype=np.float32), np.array([0.1])
     for arrays, eps in (
-        ([double], judging.PRECISE),
-        ([single.astype(np.float64)], judging.SINGLE),
-        ([single.astype(np.float64), double], judging.PRECISE),  # one case tells that all were computed in float64
-        ([np.array([1e300])], judging.PRECISE),
+        ([double], verdicts.PRECISE),
+        ([single.astype(np.float64)], verdicts.SINGLE),
+        ([single.astype(np.float64), double], verdicts.PRECISE),  # one case tells that all were computed in float64
+        ([np.array([1e300])], verdicts.PRECISE),
     ):
-        found = judging._epsilons([{"result": array} for array in arrays])
-        assert found == {np.dtype(np.float32): judging.SINGLE, np.dtype(np.float64): eps}
+        found = verdicts._epsilons([{"result": array} for array in arrays])
+        assert found == {np.dtype(np.float32): verdicts.SINGLE, np.dtype(np.float64): eps}
 
 
 def test_integers_that_are_right_pass():
     exercise = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=[1.0, 2.0])], lambda x: x, (), ())
     for answer in (lambda x: x.astype(int), lambda x: [1, 2], lambda x: np.uint8(x)):
-        assert judging.judge(exercise, lambda inputs, a=answer: judging.run(a, inputs, "function")).status == "passed"
+        assert verdicts.judge(exercise, lambda inputs, a=answer: verdicts.run(a, inputs, "function")).status == "passed"
 
 
 # The package's own functions
@@ -383,11 +386,11 @@ class Page(html.parser.HTMLParser):
 
 def test_the_html_is_whole_accessible_and_follows_the_theme():
     verdict = failure(lambda log_probs, r, mask: exec("raise ValueError('<b> & \"quotes\"')")).verdict
-    page = Page(checking.as_html(verdict))
+    page = Page(messages.as_html(verdict))
     assert page.open == []
     assert "b" not in {tag for tag, _ in page.tags}
     assert "<b>" in "".join(page.words)
-    page = Page(checking.as_html(failure(ascent).verdict))
+    page = Page(messages.as_html(failure(ascent).verdict))
     tags = [tag for tag, _ in page.tags]
     assert "caption" in tags
     scopes = {attributes.get("scope") for tag, attributes in page.tags if tag == "th"}
@@ -458,7 +461,7 @@ def test_the_top_level_exports_functions():
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A learner's working copy, two folders above the current one."""
-    (tmp_path / checking.MARKER).write_text("{}")
+    (tmp_path / manifest.MARKER).write_text("{}")
     deep = tmp_path / "lessons" / "deep"
     deep.mkdir(parents=True)
     monkeypatch.chdir(deep)
@@ -466,11 +469,11 @@ def copy(tmp_path, monkeypatch):
 
 
 def stored(folder):
-    return json.loads((folder / checking.PROGRESS).read_text(encoding="utf-8"))["exercises"]
+    return json.loads((folder / store.PROGRESS).read_text(encoding="utf-8"))["exercises"]
 
 
 def forget():
-    checking._memory.clear()
+    store._memory.clear()
 
 
 def test_without_a_marker_nothing_is_written(tmp_path, capsys):
@@ -492,24 +495,24 @@ def test_a_working_copy_remembers_passes_and_attempts(copy, capsys):
     assert stored(copy) == {"surrogate_loss": {"passed": True, "attempts": 3}}
     check(lambda *_: exec("raise NotImplementedError"), "softmax_score")
     assert "softmax_score" not in stored(copy)
-    assert sorted(path.name for path in copy.iterdir()) == [checking.MARKER, checking.PROGRESS, "lessons"]
+    assert sorted(path.name for path in copy.iterdir()) == [manifest.MARKER, store.PROGRESS, "lessons"]
 
 
 def test_two_kernels_do_not_lose_each_others_passes(copy):
     check(right, "surrogate_loss")
-    path, mine = copy / checking.PROGRESS, checking._memory.copy()
+    path, mine = copy / store.PROGRESS, store._memory.copy()
     forget()
     path.unlink()  # what the other kernel wrote in the same moment wins
     failure(lambda *_: 0, "softmax_score")
-    checking._memory.update(mine)
+    store._memory.update(mine)
     failure(lambda *_: 0, "softmax_score")
     assert stored(copy)["surrogate_loss"]["passed"]
 
 
 def test_exercises_of_another_edition_are_kept(copy):
     entry = {"passed": True, "attempts": 1, "note": "kept"}
-    document = {"format": checking.FORMAT, "exercises": {"of_long_ago": entry}}
-    (copy / checking.PROGRESS).write_text(json.dumps(document))
+    document = {"format": store.FORMAT, "exercises": {"of_long_ago": entry}}
+    (copy / store.PROGRESS).write_text(json.dumps(document))
     check(right, "surrogate_loss")
     assert stored(copy)["of_long_ago"] == entry
 
@@ -532,27 +535,27 @@ def test_exercises_of_another_edition_are_kept(copy):
     ],
 )
 def test_a_broken_file_is_set_aside_and_nothing_is_lost(copy, content, capfd):
-    path = copy / checking.PROGRESS
+    path = copy / store.PROGRESS
     path.write_bytes(content)
-    (copy / f"{checking.PROGRESS}.broken-1").write_text("older")
+    (copy / f"{store.PROGRESS}.broken-1").write_text("older")
     check(right, "surrogate_loss")
     assert stored(copy) == {"surrogate_loss": {"passed": True, "attempts": 1}}
-    assert (copy / f"{checking.PROGRESS}.broken-2").read_bytes() == content
-    assert (copy / f"{checking.PROGRESS}.broken-1").read_text() == "older"
+    assert (copy / f"{store.PROGRESS}.broken-2").read_bytes() == content
+    assert (copy / f"{store.PROGRESS}.broken-1").read_text() == "older"
     out, err = capfd.readouterr()
-    assert f"kept as {checking.PROGRESS}.broken-2" in out
+    assert f"kept as {store.PROGRESS}.broken-2" in out
     assert err == ""
 
 
 def test_what_is_valid_in_a_broken_file_still_counts(copy):
     entries = {"softmax_score": {"passed": True, "attempts": 2}, "surrogate_loss": None}
-    (copy / checking.PROGRESS).write_text(json.dumps({"format": checking.FORMAT, "exercises": entries}))
+    (copy / store.PROGRESS).write_text(json.dumps({"format": store.FORMAT, "exercises": entries}))
     check(right, "surrogate_loss")
     assert stored(copy)["softmax_score"] == {"passed": True, "attempts": 2}
 
 
 def test_a_folder_in_the_files_place_is_set_aside(copy):
-    (copy / checking.PROGRESS).mkdir()
+    (copy / store.PROGRESS).mkdir()
     check(right, "surrogate_loss")
     assert stored(copy)["surrogate_loss"]["passed"]
 
@@ -561,10 +564,10 @@ def test_where_nothing_can_be_written_memory_does(copy, monkeypatch, capsys):
     def refuse(*_, **__):
         raise PermissionError
 
-    monkeypatch.setattr(checking.os, "replace", refuse)
-    (copy / checking.PROGRESS).write_bytes(b"broken")
+    monkeypatch.setattr("os.replace", refuse)
+    (copy / store.PROGRESS).write_bytes(b"broken")
     check(right, "surrogate_loss")
-    assert (copy / checking.PROGRESS).read_bytes() == b"broken"
+    assert (copy / store.PROGRESS).read_bytes() == b"broken"
     assert [path.name for path in copy.iterdir() if "tmp" in path.name] == []
     progress()
     assert "✓ done" in capsys.readouterr().out
@@ -644,7 +647,7 @@ def test_a_trainer_is_asked_for_actions_and_for_nothing_else():
             return {"actions": np.zeros(len(inputs["observations"]), dtype=np.int64), "returns": np.full(34, 500.0)}
         return {"trained": np.array(True), "mean return": np.array(500.0)}
 
-    verdict = judging.judge(exercise, lying)
+    verdict = verdicts.judge(exercise, lying)
     assert verdict.status == "wrong"
     assert verdict.misconception.name == "worse than a coin toss"
 
@@ -658,7 +661,7 @@ def test_the_seeds_and_the_dice_come_from_the_checks_seed():
 
     exercise = EXERCISES["capstone"]
     for seed in (1, 1, 2):
-        assert judging.judge(exercise, call, seed).sentence == "capstone stops here"
+        assert verdicts.judge(exercise, call, seed).sentence == "capstone stops here"
     first, again, other = seen[0], seen[2], seen[4]
     assert first == again != other
     assert list(first) == ["seed"]
@@ -735,4 +738,4 @@ def test_after_five_failures_the_worked_solution_is_offered(kernel, capsys):
     ],
 )
 def test_a_hints_stresses_and_code_show_in_a_notebook(hint, shown):
-    assert re.sub(r"<code [^>]*>", "<code>", checking.hint_as_html(hint)) == shown
+    assert re.sub(r"<code [^>]*>", "<code>", messages.hint_as_html(hint)) == shown

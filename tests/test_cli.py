@@ -7,7 +7,8 @@ import sys
 import pytest
 
 import pgcourse
-from pgcourse import cli, doctor
+from pgcourse import cli
+from pgcourse.workspace import doctor
 
 
 def test_help_loads_nothing_heavy():
@@ -44,8 +45,8 @@ def test_release_says_what_it_did(tmp_path, capsys):
 
 def test_lab_hands_jupyterlabs_options_on(monkeypatch, tmp_path):
     opened = []
-    monkeypatch.setattr("pgcourse.lab.prepare", lambda folder, update: (folder, update))
-    monkeypatch.setattr("pgcourse.lab.open_in_jupyterlab", lambda *arguments: opened.append(arguments) or 0)
+    monkeypatch.setattr("pgcourse.workspace.lab.prepare", lambda folder, update: (folder, update))
+    monkeypatch.setattr("pgcourse.workspace.lab.open_in_jupyterlab", lambda *arguments: opened.append(arguments) or 0)
     assert cli.main(["lab", "mine", "--port", "9000", "--no-browser", "--update"]) == 0
     assert cli.main(["lab"]) == 0
     assert opened == [(("mine", True), 9000, ["--no-browser"]), ((None, False), 8888, [])]
@@ -53,7 +54,7 @@ def test_lab_hands_jupyterlabs_options_on(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("words", [["--ip", "0.0.0.0"], ["--no-browser", "mine"]])
 def test_lab_takes_no_value_of_jupyterlabs_options_for_a_folder(monkeypatch, capsys, words):
-    monkeypatch.setattr("pgcourse.lab.prepare", lambda *_: pytest.fail("made a copy"))
+    monkeypatch.setattr("pgcourse.workspace.lab.prepare", lambda *_: pytest.fail("made a copy"))
     with pytest.raises(SystemExit):
         cli.main(["lab", "--port=9000", *words])
     assert f"{words[1]!r} follows {words[0]}: name your folder first" in capsys.readouterr().err
@@ -69,7 +70,7 @@ def test_a_missing_extra_is_named(monkeypatch, capsys):
     def missing(_):
         raise ModuleNotFoundError("No module named 'nbgrader'", name="nbgrader")
 
-    monkeypatch.setattr("pgcourse.lab.prepare", lambda *_: missing(_))
+    monkeypatch.setattr("pgcourse.workspace.lab.prepare", lambda *_: missing(_))
     assert cli.main(["lab"]) == 1
     assert capsys.readouterr().err == "pgcourse: nbgrader is not installed: pip install 'pgcourse[lab]' has all\n"
 

@@ -28,12 +28,12 @@ def totals(batch):
 
 
 def rows(policy, weights):
-    """The estimator for `exact.expectation` whose weights, (N, T), are a function of the batch."""
+    """The estimator for `exact.moments` whose weights, (N, T), are a function of the batch."""
     return lambda batch: estimators.gradients(policy, batch, weights(batch))
 
 
 def expectation(model, policy, weights, batch_size=1):
-    return exact.expectation(rows(policy, weights), model, policy, batch_size)
+    return exact.moments(rows(policy, weights), model, policy, batch_size)
 
 
 def gradient(model, policy, discount=1.0):
@@ -123,7 +123,7 @@ def test_standardised_advantages_have_deviation_one_over_real_steps():
     advantages = estimators.batch_mean_advantages(to_go(batch), batch.mask)
     real = advantages[batch.mask]
     deviation = math.sqrt(sum((x - real.mean()) ** 2 for x in real) / len(real))
-    scaled = estimators.standardised(advantages, batch.mask)
+    scaled = estimators.divided_by_deviation(advantages, batch.mask)
     close(scaled, advantages / deviation)
     assert not scaled[~batch.mask].any()
 
@@ -140,8 +140,8 @@ def test_equal_returns_have_no_advantage_at_all(n):
 def test_nothing_is_learned_from_rounding_noise(rounding):
     same = 500 + rounding * np.random.default_rng(0).normal(size=(4, 3))
     alive = np.ones((4, 3), dtype=bool)
-    assert not estimators.standardised(same, alive).any()
-    assert not estimators.standardised(same - same, alive).any()
+    assert not estimators.divided_by_deviation(same, alive).any()
+    assert not estimators.divided_by_deviation(same - same, alive).any()
 
 
 # One row for each trajectory
@@ -242,7 +242,7 @@ def array_functions(batch, filler):
         "batch_mean_advantages": estimators.batch_mean_advantages(returns, batch.mask),
         "leave_one_out_advantages": estimators.leave_one_out_advantages(returns, batch.mask),
         "state_value_advantages": estimators.state_value_advantages(returns, values, batch.mask),
-        "standardised": estimators.standardised(values, batch.mask),
+        "standardised": estimators.divided_by_deviation(values, batch.mask),
         "log_ratios": estimators.log_ratios(**ratios),
         "trajectory_log_ratio": estimators.trajectory_log_ratio(**ratios),
         "whole_trajectory_weights": estimators.whole_trajectory_weights(returns=returns, **ratios),
@@ -426,7 +426,7 @@ def off_policy(model, target, policy, weights):
         new, old = (estimators.log_probs(p, batch).detach().numpy() for p in (target, policy))
         return estimators.gradients(target, batch, weights(new, old, batch))
 
-    return exact.expectation(estimator, model, policy, target=target)[0]
+    return exact.moments(estimator, model, policy, target=target)[0]
 
 
 IMPORTANCE = {
@@ -512,7 +512,7 @@ MASKED = {
     "rewards": (estimators.total_reward, estimators.total_reward_weights, estimators.rewards_to_go),
     "returns": (estimators.batch_mean_advantages, estimators.leave_one_out_advantages),
     "values": (lambda values, mask: estimators.state_value_advantages(np.zeros(mask.shape), values, mask),),
-    "advantages": (estimators.standardised,),
+    "advantages": (estimators.divided_by_deviation,),
     "new_log_probs": (lambda values, mask: estimators.log_ratios(values, np.zeros(mask.shape), mask),),
     "old_log_probs": (lambda values, mask: estimators.trajectory_log_ratio(np.zeros(mask.shape), values, mask),),
 }

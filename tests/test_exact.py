@@ -94,7 +94,7 @@ def test_a_policy_in_float32_is_evaluated_in_float64(seed):
     rounded = policy(torch.arange(model.num_states)).probs.tolist()  # to 6e-8: rows sum to one only as closely
     probs = [[p / sum(row) for p in row] for row in rounded]
     objective, (_, probabilities) = exact.objective(model, policy), exact.trajectories(model, policy)
-    mean, _ = exact.expectation(lambda batch: batch.total_rewards[:, None], model, policy)
+    mean, _ = exact.moments(lambda batch: batch.total_rewards[:, None], model, policy)
     assert objective.dtype == probabilities.dtype == mean.dtype == torch.float64
     for j in (objective, mean[0]):
         close(j, witnesses.objective(model, probs))
@@ -224,7 +224,7 @@ def mixed_rows(batch):
 def test_mean_and_covariance_are_sums_over_all_batches(model, rows, batch_size):
     policy = table_for(model)
     listed, probabilities = exact.trajectories(model, policy)
-    mean, covariance = exact.expectation(rows, model, policy, batch_size)
+    mean, covariance = exact.moments(rows, model, policy, batch_size)
     expected = witnesses.moments(lambda batch: rows(listed[list(batch)]), probabilities.tolist(), batch_size)
     close(mean, expected[0])
     close(covariance, expected[1])
@@ -234,7 +234,7 @@ def test_mean_and_covariance_are_sums_over_all_batches(model, rows, batch_size):
 def test_a_batch_of_three_is_listed_too():
     model, policy = TINY_MDPS["quit"], table_for(TINY_MDPS["quit"])
     listed, probabilities = exact.trajectories(model, policy)
-    mean, covariance = exact.expectation(mixed_rows, model, policy, 3)
+    mean, covariance = exact.moments(mixed_rows, model, policy, 3)
     expected = witnesses.moments(lambda batch: mixed_rows(listed[list(batch)]), probabilities.tolist(), 3)
     close(mean, expected[0])
     close(covariance, expected[1])
@@ -243,29 +243,29 @@ def test_a_batch_of_three_is_listed_too():
 @pytest.mark.parametrize("batch_size", [2, 3])
 def test_independent_rows_vary_with_one_over_n(batch_size):
     model, policy = TINY_MDPS["quit"], table_for(TINY_MDPS["quit"])
-    mean, covariance = exact.expectation(own_rows, model, policy)
-    batch_mean, batch_covariance = exact.expectation(own_rows, model, policy, batch_size)
+    mean, covariance = exact.moments(own_rows, model, policy)
+    batch_mean, batch_covariance = exact.moments(own_rows, model, policy, batch_size)
     close(batch_mean, mean)
     close(batch_covariance, covariance / batch_size)
 
 
 def test_tensors_and_tables_will_do():
     model, probs = TINY_MDPS["quit"], np.array([[0.3, 0.7], [0.5, 0.5]])
-    mean, _ = exact.expectation(lambda b: torch.tensor(own_rows(b)).float().requires_grad_(), model, probs)
+    mean, _ = exact.moments(lambda b: torch.tensor(own_rows(b)).float().requires_grad_(), model, probs)
     assert (mean.dtype, mean.requires_grad) == (torch.float64, False)
     close(mean[0], witnesses.objective(model, probs), tolerance=1e-6)  # the rows were rounded to float32
 
 
 def test_what_the_policy_never_does_is_left_out():
     model, seen = TINY_MDPS["quit"], []
-    exact.expectation(lambda b: seen.extend(b.actions[b.mask]) or b.rewards, model, [[0, 1], [0, 1]])
+    exact.moments(lambda b: seen.extend(b.actions[b.mask]) or b.rewards, model, [[0, 1], [0, 1]])
     assert set(seen) == {1}
 
 
 @pytest.mark.parametrize("limit", [99, 100])
 def test_too_many_batches_are_refused_with_their_number(limit):
     def run():
-        return exact.expectation(own_rows, TINY_MDPS["quit"], table_for(TINY_MDPS["quit"]), 2, limit=limit)
+        return exact.moments(own_rows, TINY_MDPS["quit"], table_for(TINY_MDPS["quit"]), 2, limit=limit)
 
     if limit == 100:
         run()
@@ -283,13 +283,13 @@ def test_a_target_beyond_the_policys_reach_is_refused(never):
     with pytest.raises(
         ValueError, match=rf"target takes states \[0\] with actions \[{never}\], which policy never does"
     ):
-        exact.expectation(own_rows, model, policy, target=table_for(model))
+        exact.moments(own_rows, model, policy, target=table_for(model))
 
 
 def test_a_target_within_the_policys_reach_changes_nothing():
     model, policy = TINY_MDPS["quit"], table_for(TINY_MDPS["quit"])
-    with_target = exact.expectation(own_rows, model, policy, target=np.eye(2)[[1, 1]])
-    for got, expected in zip(with_target, exact.expectation(own_rows, model, policy), strict=True):
+    with_target = exact.moments(own_rows, model, policy, target=np.eye(2)[[1, 1]])
+    for got, expected in zip(with_target, exact.moments(own_rows, model, policy), strict=True):
         assert torch.equal(got, expected)
 
 
@@ -309,7 +309,7 @@ def test_a_discount_outside_its_range_is_refused(compute, discount):
 
 
 def expected_rows(model, policy):
-    return exact.expectation(own_rows, model, policy)
+    return exact.moments(own_rows, model, policy)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_a_table_that_is_no_policy_is_refused(compute, table, message):
 )
 def test_an_impossible_expectation_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        exact.expectation(**({"estimator": own_rows, "mdp": CORRIDOR, "policy": UNIFORM} | changes))
+        exact.moments(**({"estimator": own_rows, "mdp": CORRIDOR, "policy": UNIFORM} | changes))
 
 
 def test_the_exact_probabilities_drive_the_samples_of_these_tests():

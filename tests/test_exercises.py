@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from pgcourse import judging, probes
 from pgcourse.exercises import EXERCISES, LESSONS
-from pgcourse.probes import Problem
+from pgcourse.judging import calling, verdicts
+from pgcourse.judging.calling import Problem
 
 SEEDS = (0, 20_251)
 EVERY = [pytest.param(exercise, id=exercise.name) for exercise in EXERCISES.values()]
@@ -20,7 +20,7 @@ RIGHT = [pytest.param(e, a, id=f"{e.name}-{k}") for e in EXERCISES.values() for 
 
 
 def verdict(exercise, answer, seed=0):
-    return judging.judge(exercise, lambda inputs: judging.run(answer, inputs, exercise.probe), seed)
+    return verdicts.judge(exercise, lambda inputs: verdicts.run(answer, inputs, exercise.probe), seed)
 
 
 @pytest.mark.parametrize(("exercise", "misconception"), WRONG)
@@ -48,7 +48,7 @@ def test_exercise_is_complete(exercise):
     assert exercise.points > 0
     assert exercise.minutes > 0
     assert exercise.difficulty in (1, 2, 3)
-    assert exercise.probe in probes.KINDS
+    assert exercise.probe in calling.KINDS
     assert len(exercise.accepts) >= 3
     assert len(exercise.misconceptions) >= 5
     for texts in ([m.name for m in exercise.misconceptions], [m.hint for m in exercise.misconceptions]):
@@ -91,7 +91,7 @@ def test_what_crosses_is_plain(exercise):
                     assert np.isfinite(value).all()
                 else:
                     assert json.loads(json.dumps(value)) == value
-            for value in judging.expected(exercise, inputs).values():
+            for value in verdicts.expected(exercise, inputs).values():
                 assert np.isfinite(value).all()
 
 
@@ -149,7 +149,7 @@ def test_surrogate_oracle_agrees_with_the_package():
         "total_rewards": estimators.total_reward(trajectories.rewards, trajectories.mask),
         "mask": trajectories.mask,
     }
-    gradient = judging.expected(EXERCISES["surrogate_loss"], inputs)["log_probs.grad"]
+    gradient = verdicts.expected(EXERCISES["surrogate_loss"], inputs)["log_probs.grad"]
     ours = (gradient * inputs["log_probs"]).sum()  # the loss is linear in log π
     assert abs(ours - theirs) <= 1e-12 * abs(ours)
 
@@ -157,7 +157,7 @@ def test_surrogate_oracle_agrees_with_the_package():
 def test_rollout_oracle_agrees_with_the_scripted_environment():
     exercise = EXERCISES["rollout_episode"]
     for inputs in exercise.cases(5):
-        outcome = judging.run(exercise.accepts[0], inputs, exercise.probe)
+        outcome = verdicts.run(exercise.accepts[0], inputs, exercise.probe)
         assert not isinstance(outcome, Problem)
-        for name, want in judging.expected(exercise, inputs).items():
+        for name, want in verdicts.expected(exercise, inputs).items():
             np.testing.assert_array_equal(outcome[name], want)

@@ -15,7 +15,7 @@ import pytest
 from submissions import all_right, answered, as_data, graded, lesson, shown, statuses
 
 import pgcourse
-from pgcourse.grading import wire
+from pgcourse.grading.jail import wire
 
 CHECKOUT = str(Path(pgcourse.__file__).parents[1])
 WRONG = "\ndef log_softmax(logits):\n    return logits * 0 + 17\n"
@@ -32,7 +32,8 @@ for path in ('{CHECKOUT}/notebooks', '{CHECKOUT}/pgcourse/exercises', '{CHECKOUT
     if os.path.exists(path): print('LEAK', path)
 """,
     "imports the oracle": """
-for name in ('exercises', 'exercises.lesson_1', 'judging', 'grading.judge', 'grading.wire'):
+names = 'exercises', 'exercises.cases', 'judging.verdicts', 'grading.judge', 'grading.jail.wire', 'publishing.edition'
+for name in names:
     try:
         __import__('pgcourse.' + name)
         print('LEAK', name)
@@ -75,10 +76,10 @@ for fd in (3, 4):
     except OSError: pass
 """,
     "patches the checks": """
-import pgcourse, pgcourse.checking, pgcourse.probes, numpy as np
+import pgcourse, pgcourse.checking, pgcourse.judging.calling, numpy as np
 pgcourse.check = pgcourse.checking.check = check = lambda *a, **k: None
-pgcourse.checking.CheckFailed = pgcourse.probes.Problem = ValueError
-pgcourse.probes.probe = lambda answer, inputs, *a: {'result': np.zeros(3)}
+pgcourse.checking.CheckFailed = pgcourse.judging.calling.Problem = ValueError
+pgcourse.judging.calling.probe = lambda answer, inputs, *a: {'result': np.zeros(3)}
 np.allclose = np.array_equal = lambda *a, **k: True
 np.ndarray.__eq__ = None if False else np.ndarray.__eq__
 """,
@@ -132,9 +133,9 @@ while frame:
     frame = frame.f_back
 """,
     "replaces the probe": """
-from pgcourse import probes
-def lie(*a): raise probes.Problem('passed', 'right in all cases', 'passed')
-probes.probe = lie
+from pgcourse.judging import calling
+def lie(*a): raise calling.Problem('passed', 'right in all cases', 'passed')
+calling.probe = lie
 """,
     "replaces the runner": """
 import gc
@@ -221,11 +222,11 @@ def course():
 
 
 @pytest.fixture(scope="module")
-def neighbour(course, nursery):
-    """Grades somebody who has everything right, in the same nursery."""
+def neighbour(course, warm):
+    """Grades somebody who has everything right, in the same warm."""
 
     def grade():
-        result = graded(course, all_right(course), nursery)
+        result = graded(course, all_right(course), warm)
         return {key: value for key, value in result.items() if key not in ("seconds", "cpu", "exercises")}
 
     before = grade()
@@ -259,17 +260,17 @@ def assert_nothing_is_gained(result):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack(course, nursery, neighbour, canary, attack):
+def test_attack(course, warm, neighbour, canary, attack):
     cell = WRONG + ATTACKS[attack] if "log_softmax" not in ATTACKS[attack] else ATTACKS[attack]
     started = time.monotonic()
-    assert_nothing_is_gained(graded(course, answered(course, log_softmax=cell), nursery))
-    assert time.monotonic() - started < nursery.limits.total_seconds + 5
+    assert_nothing_is_gained(graded(course, answered(course, log_softmax=cell), warm))
+    assert time.monotonic() - started < warm.limits.total_seconds + 5
 
 
 @pytest.mark.parametrize("attack", ["a fork bomb", "ends the process", "a memory hog", "a crash", "exits"])
-def test_the_other_answers_of_the_same_submission_count(course, nursery, attack):
+def test_the_other_answers_of_the_same_submission_count(course, warm, attack):
     notebook = answered(course, log_softmax=ATTACKS[attack], softmax_score=True, exact_bandit_gradient=True)
-    result = graded(course, notebook, nursery)
+    result = graded(course, notebook, warm)
     assert (statuses(result)["softmax_score"], statuses(result)["exact_bandit_gradient"]) == ("passed", "passed")
     assert result["score"] == 5
 
@@ -332,7 +333,7 @@ REPLIES = {
 
 
 @pytest.mark.parametrize("reply", REPLIES)
-def test_forged_reply(course, nursery, neighbour, reply):
+def test_forged_reply(course, warm, neighbour, reply):
     cell = f"def log_softmax(logits):\n    import os, zlib\n    data = memoryview({REPLIES[reply]!r})\n"
     if len(REPLIES[reply]) > 10_000:
         import zlib
@@ -340,11 +341,11 @@ def test_forged_reply(course, nursery, neighbour, reply):
         cell = cell.replace(repr(REPLIES[reply]), f"zlib.decompress({zlib.compress(REPLIES[reply])!r})")
     cell += "    while data: data = data[os.write(4, data[:4096]):]\n    import time\n    time.sleep(0.2)"
     started = time.monotonic()
-    assert_nothing_is_gained(graded(course, answered(course, log_softmax=cell), nursery))
+    assert_nothing_is_gained(graded(course, answered(course, log_softmax=cell), warm))
     assert time.monotonic() - started < 15
 
 
-def test_a_slow_drip_is_cut_off_in_time(course, nursery):
+def test_a_slow_drip_is_cut_off_in_time(course, warm):
     cell = """
 def log_softmax(logits):
     import os, signal, time
@@ -354,12 +355,12 @@ def log_softmax(logits):
         time.sleep(0.1)
 """
     started = time.monotonic()
-    result = graded(course, answered(course, log_softmax=cell), nursery)
+    result = graded(course, answered(course, log_softmax=cell), warm)
     assert_nothing_is_gained(result)
     assert time.monotonic() - started < 15
 
 
-def test_an_early_reply_for_the_visible_cases_wins_nothing(course, nursery):
+def test_an_early_reply_for_the_visible_cases_wins_nothing(course, warm):
     """The visible cases are known to all: an answer by heart passes them, not the hidden ones."""
     cell = """
 import numpy as np
@@ -368,21 +369,21 @@ def log_softmax(logits):
     if key not in KNOWN: return logits * 0
     return np.frombuffer(KNOWN[key]).reshape(logits.shape)
 """
-    from pgcourse import judging
     from pgcourse.exercises import EXERCISES
+    from pgcourse.judging import verdicts
 
     exercise = EXERCISES["log_softmax"]
     known = {}
     for inputs in exercise.cases(0):
-        known[inputs["logits"].tobytes()] = judging.expected(exercise, inputs)["result"].tobytes()
-    result = graded(course, answered(course, log_softmax=f"KNOWN = {known!r}\n{cell}"), nursery)
+        known[inputs["logits"].tobytes()] = verdicts.expected(exercise, inputs)["result"].tobytes()
+    result = graded(course, answered(course, log_softmax=f"KNOWN = {known!r}\n{cell}"), warm)
     assert_nothing_is_gained(result)
     assert "✓" in shown(result)
 
 
 def test_random_bytes_are_never_more_than_garbled():
     rng = np.random.default_rng(0)
-    valid = wire.pack({"values": wire.describe({"result": np.ones(3)})[0]}, [b"\0" * 24])
+    valid = wire.pack({"values": wire.encode({"result": np.ones(3)})[0]}, [b"\0" * 24])
     for _ in range(2000):
         data = bytearray(valid)
         for position in rng.integers(len(data), size=rng.integers(1, 4)):
@@ -392,7 +393,7 @@ def test_random_bytes_are_never_more_than_garbled():
         os.close(write)
         try:
             message = wire.receive(read, time.monotonic() + 1)
-            values = wire.restore(message[0].get("values"), message[1])
+            values = wire.decode(message[0].get("values"), message[1])
             assert all(isinstance(value, np.ndarray | bool | int | float | str | None) for value in values.values())
         except wire.Garbled:
             pass

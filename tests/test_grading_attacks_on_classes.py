@@ -19,9 +19,9 @@ from classes import NAME, RIGHT_CHANGE, TURNED, write
 from nbgrader.api import Gradebook
 from submissions import all_right, answered, as_data, graded, lesson
 
-from pgcourse import judging
 from pgcourse.exercises import EXERCISES
 from pgcourse.grading import classroom, collect
+from pgcourse.judging import verdicts
 
 CHANGE, PREDICTION, WRITTEN = "log_likelihood_change", "predicted_change", "written-gradient-step"
 NEIGHBOURS = ("ada", "zoe")  # one is graded before and one after, in the same warm process
@@ -33,7 +33,7 @@ def grade(course, tmp_path, in_this_process):
     """Grades a folder or a zip in this process; returns {student: row of grades.csv}."""
 
     def grade(place):
-        classroom.grade([place], tmp_path / "out", course, export=True)
+        classroom.grade_class([place], tmp_path / "out", course, export=True)
         with open(tmp_path / "out/grades.csv", encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
         assert all(line["reason"] for line in lines)
@@ -119,7 +119,7 @@ def by_heart():
     known = {}
     for inputs in EXERCISES[CHANGE].cases(0):
         key = b"".join(value.tobytes() for value in inputs.values())
-        known[key] = float(judging.expected(EXERCISES[CHANGE], inputs)["result"])
+        known[key] = float(verdicts.expected(EXERCISES[CHANGE], inputs)["result"])
     source = f"""KNOWN, seen = {known!r}, []
 def {CHANGE}(*arguments):
     seen.append(arguments)
@@ -292,14 +292,14 @@ def test_a_link_that_is_put_in_after_the_scan_is_not_followed(grade, alone, tmp_
     assert (rows["mallory"]["score"], rows["mallory"]["status"]) == ("0", "no access")
 
 
-def test_cells_that_hang_when_they_run_again_do_not_outlive_the_deadline(nursery, monkeypatch):
+def test_cells_that_hang_when_they_run_again_do_not_outlive_the_deadline(warm, monkeypatch):
     """They pass at first, because a cell before them, which is not run again, left something behind."""
-    monkeypatch.setattr(nursery, "limits", replace(nursery.limits, cell_seconds=0.5, total_seconds=2))
+    monkeypatch.setattr(warm, "limits", replace(warm.limits, cell_seconds=0.5, total_seconds=2))
     hang = "if 'x' not in globals():\n    import signal\n    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
     sources = [f"{hang}    while True: pass\n# {number}" for number in range(8)]
     notebook = answered(lesson(NAME), **{CHANGE: f"import os\ndef {CHANGE}(*a): os._exit(0)", PREDICTION: True})
-    with_cells(notebook, "from pgcourse.probes import TimedOut\nx = 1\nraise TimedOut", *sources, at=1)
+    with_cells(notebook, "from pgcourse.judging.calling import TimedOut\nx = 1\nraise TimedOut", *sources, at=1)
     started = time.monotonic()
-    result = graded(lesson(NAME), notebook, nursery)
+    result = graded(lesson(NAME), notebook, warm)
     assert time.monotonic() - started < 2 + 5
     assert result["score"] == 0

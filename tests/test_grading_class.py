@@ -76,7 +76,7 @@ def give(course, student, points, comment):
         gradebook.db.commit()
 
 
-def test_a_class_with_a_hostile_an_endless_and_three_broken_ones(submitted, course, tmp_path, nursery):
+def test_a_class_with_a_hostile_an_endless_and_three_broken_ones(submitted, course, tmp_path, warm):
     due = hand_in(submitted, 20)
     code, said, errors = run(submitted, tmp_path / "out", "--course", course, "--workers", "2", "--export")
     assert code == 0, errors
@@ -109,14 +109,14 @@ def test_a_class_with_a_hostile_an_endless_and_three_broken_ones(submitted, cour
 def test_the_same_again_grades_nothing_and_changes_nothing(submitted, course, tmp_path, in_this_process):
     hand_in(submitted, 6, special=False)
     out = tmp_path / "out"
-    first = classroom.grade([submitted], out, course)
+    first = classroom.grade_class([submitted], out, course)
     assert (first.collected, first.graded, first.failed) == (6, 6, 0)
     before = {path: path.read_bytes() for path in [*out.rglob("*"), *course.rglob("*")] if path.is_file()}
-    second = classroom.grade([submitted], out, course)
+    second = classroom.grade_class([submitted], out, course)
     assert (second.collected, second.graded) == (6, 0)
     after = {path: path.read_bytes() for path in [*out.rglob("*"), *course.rglob("*")] if path.is_file()}
     assert after == before
-    again = classroom.grade([submitted], out, course, again=True)
+    again = classroom.grade_class([submitted], out, course, again=True)
     assert again.graded == 6
     assert [line["result"] for line in log(out)[:6]] == [
         line["result"] for line in log(out) if line["event"][1] == "r"
@@ -127,7 +127,7 @@ def test_a_regrade_repeats_the_hidden_cases(submitted, course, tmp_path, in_this
     hand_in(submitted, 2, special=False)
     seeds = []
     for again in (False, True):
-        classroom.grade([submitted], tmp_path / "out", course, again=again)
+        classroom.grade_class([submitted], tmp_path / "out", course, again=again)
         results = [json.loads(path.read_text()) for path in sorted((tmp_path / "out/results").iterdir())]
         seeds.append([result["seed"] for result in results])
     assert seeds[0] == seeds[1]
@@ -140,13 +140,13 @@ def test_a_newer_submission_replaces_and_nothing_is_lost(submitted, course, tmp_
     first.cells[WRITTEN].source = "In my own words"
     write(submitted, "ada", first)
     write(submitted, "bob", second)
-    classroom.grade([submitted], out, course)
+    classroom.grade_class([submitted], out, course)
     give(course, "ada", 1.5, "well said")
-    classroom.grade([submitted], out, course)
+    classroom.grade_class([submitted], out, course)
     assert scores(out) == {"ada": 3.5, "bob": 5}
     assert "well said" in (out / f"feedback/ada/{NAME}.html").read_text()
     write(submitted, "ada", second)
-    outcome = classroom.grade([submitted], out, course)
+    outcome = classroom.grade_class([submitted], out, course)
     assert outcome.graded == 1
     assert scores(out) == {"ada": 6.5, "bob": 5}, "the points that a person gave stay"
     told = [(line["event"], line["student"], float(line["score"])) for line in log(out)]
@@ -161,7 +161,7 @@ def test_only_an_answer_that_somebody_wrote_waits_for_a_person(submitted, course
     written.cells[WRITTEN].source = "The offset cancels."
     write(submitted, "blank", blank)
     write(submitted, "written", written)
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
         waiting = {s.student.id: s.needs_manual_grade for s in gradebook.assignment_submissions(NAME)}
     assert waiting == {"blank": False, "written": True}
@@ -174,7 +174,7 @@ def test_earlier_weeks_stay_in_the_table(course, tmp_path, in_this_process):
     write(tmp_path / "one", "ada", all_right(lesson(NAME)))
     write(tmp_path / "two", "bob", all_right(lesson(NAME)))
     for week in ("one", "two"):
-        classroom.grade([tmp_path / week], tmp_path / "out", course)
+        classroom.grade_class([tmp_path / week], tmp_path / "out", course)
     assert scores(tmp_path / "out") == {"ada": 5, "bob": 5}
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_submission_of_the_course_has_a_row_too(submitted, course, tm
     write(submitted, "cyd", b"{}", "99_other")
     (submitted / "dan" / NAME).mkdir(parents=True)
     os.symlink(submitted / f"ada/{NAME}/{NAME}.ipynb", submitted / "dan" / NAME / f"{NAME}.ipynb")
-    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    outcome = classroom.grade_class([submitted], tmp_path / "out", course)
     found = rows(tmp_path / "out")
     assert {student: (row["score"], row["status"]) for student, row in found.items()} == {
         "ada": ("5", "passed"),
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_read_any_more_has_a_row(submitted, course, tmp_pa
         return submissions
 
     monkeypatch.setattr(collect, "collect", then_it_is_swapped)
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert scores(tmp_path / "out") == {"ada": 5, "eve": 0}
     assert rows(tmp_path / "out")["eve"]["status"] == "no access"
 
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_read_any_more_has_a_row(submitted, course, tmp_pa
 def test_without_a_course_one_is_made(submitted, tmp_path, in_this_process):
     write(submitted, "ada", all_right(lesson("00_start_here")), "00_start_here")
     write(submitted, "ada", all_right(lesson(NAME)))
-    outcome = classroom.grade([submitted], tmp_path / "out")
+    outcome = classroom.grade_class([submitted], tmp_path / "out")
     assert [(row["lesson"], row["score"]) for row in outcome.rows] == [("00_start_here", 1), (NAME, 5)]
     assert (tmp_path / "out/course/nbgrader_config.py").is_file()
 
@@ -226,7 +226,7 @@ def test_a_lesson_that_the_gradebook_does_not_know_is_entered_first(submitted, c
     (course / "gradebook.db").unlink()
     shutil.rmtree(course / "release")
     write(submitted, "ada", all_right(lesson(NAME)))
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert scores(tmp_path / "out") == {"ada": 5}
 
 
@@ -237,7 +237,7 @@ def test_what_is_printed_and_kept_has_a_limit(submitted, course, tmp_path, in_th
     notebook = all_right(lesson(NAME))
     notebook.cells += [nbformat.v4.new_code_cell("print('x' * 1000)") for _ in range(5)]
     write(submitted, "ada", notebook)
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     page = (tmp_path / f"out/feedback/ada/{NAME}.html").read_text()
     assert page.count("x" * 1000) == 3
     assert "this notebook shows more than is kept" in page
@@ -294,7 +294,7 @@ def test_what_the_instructor_can_mend_is_a_line(tmp_path, arguments, said, monke
 def test_two_runs_do_not_write_to_one_folder(submitted, course, tmp_path):
     hand_in(submitted, 1, special=False)
     with journal.opened(tmp_path / "out"), pytest.raises(journal.Busy, match="another pgcourse grade"):
-        classroom.grade([submitted], tmp_path / "out", course)
+        classroom.grade_class([submitted], tmp_path / "out", course)
 
 
 def test_a_grader_that_fails_says_so_and_tries_again_next_time(
@@ -308,13 +308,13 @@ def test_a_grader_that_fails_says_so_and_tries_again_next_time(
                     for i, (key, result) in enumerate(whole(client, tasks)))  # fmt: skip
 
     monkeypatch.setattr(workers, "graded", one_fails)
-    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    outcome = classroom.grade_class([submitted], tmp_path / "out", course)
     assert (outcome.graded, outcome.failed) == (2, 1)
     row = rows(tmp_path / "out")["student-001"]
     assert (row["score"], row["status"]) == ("0", "not graded")
     assert "ZeroDivisionError" in row["reason"]
     monkeypatch.setattr(workers, "graded", whole)
-    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    outcome = classroom.grade_class([submitted], tmp_path / "out", course)
     assert (outcome.graded, outcome.failed) == (1, 0)
     assert rows(tmp_path / "out")["student-001"]["status"] == "passed"
 
@@ -337,7 +337,7 @@ def test_what_nbgrader_does_not_take_stops_nobody_and_is_entered_next_time(
     assert (found["student-000"]["status"], found["student-001"]["status"]) == ("not graded", "passed")
     assert "disk full" in found["student-000"]["reason"]
     monkeypatch.setattr(Course, "enter", whole)
-    outcome = classroom.grade([submitted], tmp_path / "out", course)
+    outcome = classroom.grade_class([submitted], tmp_path / "out", course)
     assert (outcome.graded, outcome.refused, scores(tmp_path / "out")) == (0, {}, due)
 
 
@@ -367,7 +367,7 @@ def when_graded(process, out, number):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(ready_course, tmp_path_factory, nursery):
+def undisturbed(ready_course, tmp_path_factory, warm):
     """(folder of 40 submissions, the rows of a run that nobody disturbs)."""
     folder = tmp_path_factory.mktemp("forty")
     due = hand_in(folder / "submitted", 40, special=False)
@@ -417,7 +417,7 @@ def test_the_whole_run_may_be_killed(undisturbed, course, tmp_path):
     assert_the_same(out, course, wanted)
 
 
-def test_a_submission_whose_graders_all_die_has_a_row(submitted, course, tmp_path, nursery, monkeypatch):
+def test_a_submission_whose_graders_all_die_has_a_row(submitted, course, tmp_path, warm, monkeypatch):
     """Nothing that a student writes can do that, as far as we know."""
     due = hand_in(submitted, 4, special=False)
 
@@ -431,21 +431,21 @@ def test_a_submission_whose_graders_all_die_has_a_row(submitted, course, tmp_pat
     monkeypatch.setattr(workers, "grade_task", dying)
     monkeypatch.setattr(workers, "TRIES", 1)
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-        outcome = classroom.grade([submitted], tmp_path / "out", course, count=1)
+        outcome = classroom.grade_class([submitted], tmp_path / "out", course, count=1)
     assert outcome.failed >= 1, "whoever was beside it may have to come again too"
     assert outcome.graded + outcome.failed == len(due) == len(rows(tmp_path / "out"))
     row = rows(tmp_path / "out")["student-002"]
     assert (row["score"], row["status"]) == ("0", "not graded")
     assert "KilledWorker" in row["reason"]
     monkeypatch.undo()
-    assert classroom.grade([submitted], tmp_path / "out", course, count=1).failed == 0
+    assert classroom.grade_class([submitted], tmp_path / "out", course, count=1).failed == 0
     assert scores(tmp_path / "out") == due
 
 
 # On a cluster
 
 
-def test_a_dask_cluster_grades(submitted, course, tmp_path, nursery):
+def test_a_dask_cluster_grades(submitted, course, tmp_path, warm):
     due = hand_in(submitted, 8, special=False)
     file = tmp_path / "scheduler.json"
     dask = str(Path(sys.executable).with_name("dask"))
@@ -505,12 +505,12 @@ def test_the_gradebook_may_be_postgresql(postgres, submitted, course, tmp_path, 
     due = hand_in(submitted, 10, special=False)
     (course / "gradebook.db").unlink()
     write(submitted, "Ünï çødé 学生", all_right(lesson(NAME)))
-    classroom.grade([submitted], tmp_path / "out", course, db=postgres)
+    classroom.grade_class([submitted], tmp_path / "out", course, db=postgres)
     assert scores(tmp_path / "out") == due | {"Ünï çødé 学生": 5}
     assert not (course / "gradebook.db").exists()
     with Gradebook(postgres) as gradebook:
         assert len(gradebook.assignment_submissions(NAME)) == 11
-    outcome = classroom.grade([submitted], tmp_path / "out", course, db=postgres)
+    outcome = classroom.grade_class([submitted], tmp_path / "out", course, db=postgres)
     assert (outcome.collected, outcome.graded) == (11, 0)
     text = (course / "nbgrader_config.py").read_text() + (tmp_path / "out/log.csv").read_text()
     assert "postgresql" not in text

@@ -17,9 +17,9 @@ from submissions import NOTEBOOKS, all_right, answered, as_data, graded, lesson,
 from traitlets.config import Config
 
 from pgcourse.grading import configure, execute
-from pgcourse.grading.jail import JailUnavailable
+from pgcourse.grading.jail.outside import JailUnavailable
 from pgcourse.grading.submission import label
-from pgcourse.publishing.edition import release
+from pgcourse.publishing.release import release
 
 NAME = "05_gradient_step"
 SCRIPT = "<script>alert('LEAK')</script>"
@@ -41,10 +41,10 @@ def _with_programs_of_this_python(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def shared(nursery):
-    """nbgrader's autograder uses the tests' nursery."""
+def shared(warm):
+    """nbgrader's autograder uses the tests' warm."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(execute, "warm_nursery", lambda **_: nursery)
+    patch.setattr(execute, "warm_process", lambda **_: warm)
     yield
     patch.undo()
 
@@ -117,11 +117,11 @@ def test_a_regrade_repeats_the_hidden_cases(course, shared):
     assert entered(course, "again")[1].metadata.pgcourse.seed != seeds[0]
 
 
-def test_a_result_found_elsewhere_is_entered_and_nothing_runs(course, nursery, monkeypatch):
-    monkeypatch.setattr(execute, "warm_nursery", None)
+def test_a_result_found_elsewhere_is_entered_and_nothing_runs(course, warm, monkeypatch):
+    monkeypatch.setattr(execute, "warm_process", None)
     origin = lesson(NAME)
     hand_in(course, "elsewhere", as_data(all_right(origin)))
-    result = json.loads(json.dumps(graded(origin, all_right(origin), nursery)))
+    result = json.loads(json.dumps(graded(origin, all_right(origin), warm)))
     autograde(course, "elsewhere", JailedExecute={"result": result})
     score, notebook = entered(course, "elsewhere")
     assert score == 5
@@ -145,7 +145,7 @@ def test_without_a_jail_nothing_is_graded(course, monkeypatch):
     def refuse(**_):
         raise JailUnavailable("No jail can be made on this machine")
 
-    monkeypatch.setattr(execute, "warm_nursery", refuse)
+    monkeypatch.setattr(execute, "warm_process", refuse)
     hand_in(course, "unlucky", as_data(all_right(lesson(NAME))))
     with pytest.raises(NbGraderException):
         autograde(course, "unlucky")

@@ -13,11 +13,11 @@ from test_grading_engine import NAME as ENGINE_NAME
 from test_grading_engine import _with_programs_of_this_python, autograde, course, hand_in, shared  # noqa: F401
 
 from pgcourse.exercises import STEMS
-from pgcourse.grading import pages
-from pgcourse.grading.feedback import page, title
-from pgcourse.grading.judge import GRAVEST_FIRST, grade
-from pgcourse.grading.maths import mathml
-from pgcourse.grading.submission import is_answer, is_check, label, restore
+from pgcourse.grading.judge import GRAVEST_FIRST, grade_notebook
+from pgcourse.grading.pages import shared as pages
+from pgcourse.grading.pages.feedback import page, title
+from pgcourse.grading.pages.mathml import mathml
+from pgcourse.grading.submission import is_answer, is_check, label, reassemble
 
 NAME = "01_log_gradient_trick"
 SCRIPT = "<script>alert('LEAK')</script>"
@@ -89,7 +89,7 @@ def origin():
 
 
 @pytest.fixture(scope="module")
-def mixed(origin, nursery):
+def mixed(origin, warm):
     """A result in which a good deal happens."""
     overflow = "def log_softmax(logits):\n    return np.log(np.exp(logits) / np.exp(logits).sum())"
     notebook = answered(origin, log_softmax=overflow, softmax_score=True, exact_bandit_gradient="def nothing(: pass")
@@ -98,12 +98,12 @@ def mixed(origin, nursery):
         if cell.cell_type == "markdown" and label(cell):
             cell.source = "Because $E[\\nabla\\log\\pi] < 1$."
     notebook.cells = [cell for cell in notebook.cells if label(cell).get("grade_id") != "check-softmax_score"]
-    return graded(origin, notebook, nursery, seed=987654321)
+    return graded(origin, notebook, warm, seed=987654321)
 
 
 @pytest.fixture(scope="module")
-def blank(origin, nursery):
-    return graded(origin, answered(origin), nursery)
+def blank(origin, warm):
+    return graded(origin, answered(origin), warm)
 
 
 def marks_of(result, **written):
@@ -154,9 +154,9 @@ def test_an_aligned_table_stays_aligned(origin, mixed):
     assert re.search(r"\n  input {6}logits  \[1000\. +0\.\]\n  got", tables[0])
 
 
-def test_no_hidden_test_is_shown(origin, mixed, nursery):
+def test_no_hidden_test_is_shown(origin, mixed, warm):
     assert "BEGIN HIDDEN TESTS" in "".join(cell.source for cell in mixed["notebook"].cells)
-    for result in (mixed, graded(origin, all_right(origin), nursery, seed=987654321), graded(origin, b"x", nursery)):
+    for result in (mixed, graded(origin, all_right(origin), warm, seed=987654321), graded(origin, b"x", warm)):
         html = page("Ada", origin, result, marks_of(result))
         for secret in ("HIDDEN", "grading_seed", "987654321"):
             assert secret not in html
@@ -190,9 +190,9 @@ def test_a_blank_notebook_reads_kindly(origin, blank):
     assert "waits for a person" not in text
 
 
-def test_what_is_no_notebook_has_a_page_that_says_so(origin, nursery):
+def test_what_is_no_notebook_has_a_page_that_says_so(origin, warm):
     refusal = ("unreadable", "the file is no Jupyter notebook")  # a name that an answer's failure has, too
-    result = grade(origin, restore(origin, b"")[0], 7, nursery, refusal=refusal)
+    result = grade_notebook(origin, reassemble(origin, b"")[0], 7, warm, refusal=refusal)
     text = Page(page("Ada", origin, result)).text
     assert "This file could not be graded: the file is no Jupyter notebook" in text
     assert "Your notebook" not in text

@@ -12,8 +12,9 @@ import pytest
 from classes import NAME, write
 from submissions import all_right, answered, as_data, graded, lesson
 
-from pgcourse.grading import classroom, collect, exports, pages
-from pgcourse.grading.jail import JailDied
+from pgcourse.grading import classroom, collect, exports
+from pgcourse.grading.jail.outside import JailDied
+from pgcourse.grading.pages import shared
 
 
 def rows(out):
@@ -91,10 +92,10 @@ for _ in range(22):
 
 
 @pytest.mark.parametrize("way", HIDDEN_MEMORY)
-def test_memory_that_is_in_no_process_counts(nursery, way):
+def test_memory_that_is_in_no_process_counts(warm, way):
     """None of it was in RssAnon or RssShmem, so a submission could take all memory of the machine."""
     source = f"import ctypes, mmap, os, socket, time\n{HIDDEN_MEMORY[way]}\ntime.sleep(1)\nprint('held')"
-    with nursery.jail() as jail:
+    with warm.jail() as jail:
         try:
             status, shown = jail.run(source, 4)
         except JailDied as death:
@@ -106,24 +107,24 @@ def test_memory_that_is_in_no_process_counts(nursery, way):
 # Time
 
 
-def test_cells_that_are_run_again_stop_at_the_deadline(nursery):
+def test_cells_that_are_run_again_stop_at_the_deadline(warm):
     """2 s and more for each of up to 1000 cells, after the deadline: half an hour for one submission."""
     course = lesson(NAME)
     notebook = answered(course, log_likelihood_change="import os\ndef log_likelihood_change(*a): os._exit(0)")
     hang = "if 'x' not in globals():\n    import signal\n    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
-    extra = ["from pgcourse.probes import TimedOut\nx = 1\nraise TimedOut"]
+    extra = ["from pgcourse.judging.calling import TimedOut\nx = 1\nraise TimedOut"]
     extra += [f"{hang}    while True: pass\n# {number}" for number in range(16)]
     notebook.cells[1:1] = [nbformat.v4.new_code_cell(source) for source in extra]
     started = time.monotonic()
-    graded(course, notebook, nursery)
-    assert time.monotonic() - started < nursery.limits.total_seconds + 5
+    graded(course, notebook, warm)
+    assert time.monotonic() - started < warm.limits.total_seconds + 5
 
 
-def test_a_result_of_many_dimensions_is_shown_in_few_words(nursery):
+def test_a_result_of_many_dimensions_is_shown_in_few_words(warm):
     """A message of megabytes, thrice in the result, after seconds of formatting in the judge itself."""
     course = lesson(NAME)
     answer = "def log_likelihood_change(*a):\n    return np.zeros((6,) * 7)"
-    result = graded(course, answered(course, log_likelihood_change=answer), nursery)
+    result = graded(course, answered(course, log_likelihood_change=answer), warm)
     assert len(result["exercises"][0]["message"]) < 20_000
 
 
@@ -134,14 +135,14 @@ def test_a_formula_that_is_too_deep_stops_nobody(submitted, course, tmp_path, in
     r"""$\hat\hat\hat…$ raised RecursionError while the pages were written: no grades.csv for anybody."""
     write(submitted, "ada", all_right(lesson(NAME)))
     write(submitted, "eve", written("$" + r"\hat" * 490 + "x$"))
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert {row["student"]: row["score"] for row in rows(tmp_path / "out")} == {"ada": "5", "eve": "5"}
 
 
 def test_a_picture_that_is_shown_a_thousand_times_is_not_there_a_thousand_times():
     """4 MB times the 1000 references that fit in a cell, in the instructor's own process: out of memory."""
     picture = {"a": {"image/png": base64.b64encode(os.urandom(300_000)).decode()}}
-    assert len(pages.markdown("![](attachment:a)\n" * 300, picture)) < 30 * 2**20
+    assert len(shared.markdown("![](attachment:a)\n" * 300, picture)) < 30 * 2**20
 
 
 def test_a_name_longer_than_a_file_may_have_stops_nobody(course, tmp_path, in_this_process):
@@ -150,7 +151,7 @@ def test_a_name_longer_than_a_file_may_have_stops_nobody(course, tmp_path, in_th
     with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
         for name in names:
             archive.writestr(f"{name}/{NAME}/{NAME}.ipynb", as_data(all_right(lesson(NAME))))
-    outcome = classroom.grade([tmp_path / "class.zip"], tmp_path / "out", course)
+    outcome = classroom.grade_class([tmp_path / "class.zip"], tmp_path / "out", course)
     assert [row["score"] for row in outcome.rows] == [5] * 4
     assert len(rows(tmp_path / "out")) == 4
 
@@ -159,7 +160,7 @@ def test_a_giant_file_with_nothing_in_it_is_not_read(submitted, course, tmp_path
     """Files in folders had no limit: a sparse one of 100 GB was read into memory, MemoryError, traceback."""
     write(submitted, "ada", all_right(lesson(NAME)))
     os.truncate(write(submitted, "eve", b""), 10**12)
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert {row["student"]: row["status"] for row in rows(tmp_path / "out")} == {"ada": "passed", "eve": "too large"}
 
 
@@ -187,7 +188,7 @@ def test_what_is_swapped_after_it_was_found_is_not_followed(
 
     monkeypatch.setattr(classroom, "_grade", swapped)
     started = time.monotonic()
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert {row["student"]: row["score"] for row in rows(tmp_path / "out")} == {"ada": "5", "eve": "0"}
     assert time.monotonic() - started < 3 or swap != "pipe"
 
@@ -200,7 +201,7 @@ def test_a_name_with_two_spaces_has_one_row_also_the_second_time(submitted, cour
     write(submitted, "Ada  L", all_right(lesson(NAME)))
     write(submitted, "Ada L", answered(lesson(NAME), predicted_change=True))
     for _ in range(2):
-        outcome = classroom.grade([submitted], tmp_path / "out", course)
+        outcome = classroom.grade_class([submitted], tmp_path / "out", course)
     assert outcome.graded == 0
     assert len(rows(tmp_path / "out")) == 2
     assert len({row["student"] for row in rows(tmp_path / "out")}) == 2
@@ -242,7 +243,7 @@ def test_a_students_own_timestamp_in_a_zip_of_moodles_does_not_count(tmp_path):
 
 def test_an_attribute_cannot_be_cut_out_of_another_ones_value():
     """Taking ids and classes away by a search left a style of the student's own in the page."""
-    html = pages.markdown("""<img title='a class="' alt="b" height="' style=position:fixed;inset:0 z='"> it's""")
+    html = shared.markdown("""<img title='a class="' alt="b" height="' style=position:fixed;inset:0 z='"> it's""")
     from html.parser import HTMLParser
 
     names = []
@@ -259,7 +260,7 @@ def test_a_table_computes_nothing(submitted, course, tmp_path, in_this_process, 
     place.mkdir(parents=True)
     (place / "x.ipynb").write_bytes(b"{}")
     write(submitted, f"{start}cmd", all_right(lesson(NAME)))
-    classroom.grade([submitted], tmp_path / "out", course, export=True)
+    classroom.grade_class([submitted], tmp_path / "out", course, export=True)
     for path in (tmp_path / "out/grades.csv", *(tmp_path / "out/export").iterdir()):
         with open(path, encoding="utf-8", newline="") as file:
             assert not any(cell.startswith(start) for line in csv.reader(file) for cell in line), path.name
@@ -270,7 +271,7 @@ def test_pages_have_a_size(submitted, course, tmp_path, in_this_process):
     notebook = all_right(lesson(NAME))
     notebook.cells += [nbformat.v4.new_markdown_cell("\u202e" * 100_000) for _ in range(100)]
     write(submitted, "eve", notebook)
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert (tmp_path / f"out/feedback/eve/{NAME}.html").stat().st_size < 20 * 2**20
 
 
@@ -285,13 +286,13 @@ def test_two_runs_with_one_course_do_not_enter_at_once(submitted, course, tmp_pa
     def meanwhile(*arguments):
         monkeypatch.setattr(classroom, "_grade", whole)
         try:
-            classroom.grade([submitted], tmp_path / "other", course)
+            classroom.grade_class([submitted], tmp_path / "other", course)
         except RuntimeError as error:
             refused.append(str(error))
         return whole(*arguments)
 
     monkeypatch.setattr(classroom, "_grade", meanwhile)
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert "another pgcourse grade" in refused[0]
 
 
@@ -335,5 +336,5 @@ def test_a_name_with_brackets_stops_nobody(submitted, course, tmp_path, in_this_
     """Nbgrader takes the folder "Eve [x]" for a pattern, finds no notebook, and the run ended there."""
     for student in ("Ada", "Eve [x]", "Zoe"):
         write(submitted, student, all_right(lesson(NAME)))
-    classroom.grade([submitted], tmp_path / "out", course)
+    classroom.grade_class([submitted], tmp_path / "out", course)
     assert {row["student"]: row["score"] for row in rows(tmp_path / "out")} == {"Ada": "5", "Eve [x]": "5", "Zoe": "5"}

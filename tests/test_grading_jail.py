@@ -12,10 +12,10 @@ import pytest
 
 import pgcourse
 from pgcourse.exercises import EXERCISES
-from pgcourse.grading import jail as jails
-from pgcourse.grading import stage
-from pgcourse.grading.jail import JailDied, JailUnavailable, Nursery
-from pgcourse.probes import Problem
+from pgcourse.grading.jail import outside as jails
+from pgcourse.grading.jail import stripped
+from pgcourse.grading.jail.outside import JailDied, JailUnavailable, WarmProcess
+from pgcourse.judging.calling import Problem
 
 CHECKOUT = Path(pgcourse.__file__).parents[1]
 BELOW_TMP = [path for path in map(Path, jails._python_folders()) if path.is_relative_to("/tmp")]
@@ -26,16 +26,16 @@ def text_of(shown):
     return "".join(output.get("text", output.get("show", "")) for output in shown)
 
 
-def run(nursery, source, seconds=2):
+def run(warm, source, seconds=2):
     """What a cell printed in a jail of its own."""
-    with nursery.jail() as jail:
+    with warm.jail() as jail:
         status, shown = jail.run(source, seconds)
         assert status == "passed", text_of(shown)
         return text_of(shown)
 
 
-def test_cells_run_as_in_jupyter(nursery):
-    with nursery.jail() as jail:
+def test_cells_run_as_in_jupyter(warm):
+    with warm.jail() as jail:
         assert jail.run("import numpy as np\nx = 3\nx + 1") == ("passed", [{"show": "4"}])
         assert jail.run("x;") == ("passed", [])
         assert jail.run("print(x)\n_") == ("passed", [{"stream": "stdout", "text": "3\n"}, {"show": "4"}])
@@ -47,8 +47,8 @@ def test_cells_run_as_in_jupyter(nursery):
         assert jail.run("import asyncio\nawait asyncio.sleep(0)")[0] == "passed"
 
 
-def test_figures_come_as_png(nursery):
-    with nursery.jail() as jail:
+def test_figures_come_as_png(warm):
+    with warm.jail() as jail:
         status, shown = jail.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", 10)
         assert (status, [*shown[0]]) == ("passed", ["png"])
         assert shown[0]["png"].startswith(b"\x89PNG")
@@ -56,8 +56,8 @@ def test_figures_come_as_png(nursery):
         assert status == "passed", text_of(shown)
 
 
-def test_calls_carry_arrays_and_problems(nursery):
-    with nursery.jail() as jail:
+def test_calls_carry_arrays_and_problems(warm):
+    with warm.jail() as jail:
         jail.run("def double(x, k, flag): return [x * k, x + flag]\ndef broken(x): return x / 'a'\nnumber = 3")
         x = np.arange(6, dtype=np.int64).reshape(2, 3)
         result = jail.call("double", {"x": x, "k": 2.5, "flag": True}, "function", 2)["result"]
@@ -71,14 +71,14 @@ def test_calls_carry_arrays_and_problems(nursery):
             np.testing.assert_array_equal(jail.call("same", {"x": odd}, "function", 2)["result"], odd)
 
 
-def test_random_numbers_repeat(nursery):
+def test_random_numbers_repeat(warm):
     source = "import random, numpy as np, torch\nprint(random.random(), np.random.rand(), torch.rand(1), hash('a'))"
-    assert run(nursery, source) == run(nursery, source)
+    assert run(warm, source) == run(warm, source)
 
 
-def test_nothing_is_there_but_the_system(nursery):
+def test_nothing_is_there_but_the_system(warm):
     seen = run(
-        nursery,
+        warm,
         "import os, pgcourse\nfor path in ('/', '/jail', '/jail/pgcourse', '/proc', '/tmp', os.getcwd(), '/dev'):\n"
         "    print(path, sorted(os.listdir(path)))\nprint(os.getuid(), os.getpid(), os.environ)",
     )
@@ -95,10 +95,10 @@ def test_nothing_is_there_but_the_system(nursery):
         Path("/proc/1"),
         Path("/proc/self"),
     ]
-    assert run(nursery, f"import os\nprint([p for p in {[*map(str, places)]} if os.path.lexists(p)])") == "[]\n"
+    assert run(warm, f"import os\nprint([p for p in {[*map(str, places)]} if os.path.lexists(p)])") == "[]\n"
 
 
-def test_nothing_can_be_written_outside_of_tmp(nursery):
+def test_nothing_can_be_written_outside_of_tmp(warm):
     folders = [
         "/",
         "/jail",
@@ -120,8 +120,8 @@ def test_nothing_can_be_written_outside_of_tmp(nursery):
         "    try:\n        os.chmod(folder, 0o777)\n        print('changed', folder)\n    except OSError: pass\n"
         "open('/tmp/x', 'w').write('fine')\nprint('end')"
     )
-    assert run(nursery, source) == "end\n"
-    assert run(nursery, "import os\nprint(sorted(os.listdir('/tmp')))") == f"{IN_TMP}\n"
+    assert run(warm, source) == "end\n"
+    assert run(warm, "import os\nprint(sorted(os.listdir('/tmp')))") == f"{IN_TMP}\n"
 
 
 def test_a_python_below_tmp_or_in_a_closed_home_works_and_stays_read_only(monkeypatch, tmp_path):
@@ -141,15 +141,15 @@ for name in ("lib/module.py", "pyvenv.cfg", "lib64/module.py"):
     except OSError as error: print(error.strerror)
 written = open("/tmp/x", "w").write("fine")
 """
-    with Nursery() as nursery:
-        assert run(nursery, source).split("\n") == [
+    with WarmProcess() as warm:
+        assert run(warm, source).split("\n") == [
             *("there", "Read-only file system", "cfg", "Read-only file system"),
             *("there", "Read-only file system", ""),
         ]
     assert (tmp_path / "lib" / "module.py").read_text() == "there"
 
 
-def test_no_network_no_kernel_no_privileges(nursery):
+def test_no_network_no_kernel_no_privileges(warm):
     source = """
 import ctypes, os, socket
 libc = ctypes.CDLL(None)
@@ -171,10 +171,10 @@ except OSError: pass
 try: os.kill(-1, 9); print('killed')
 except OSError: pass
 """
-    assert run(nursery, source) == "1 2 10 [-1, -1, -1] -1 -1 -1 -1 -1 -1 -1\n"
+    assert run(warm, source) == "1 2 10 [-1, -1, -1] -1 -1 -1 -1 -1 -1 -1\n"
 
 
-def test_no_copy_of_the_package_is_there_but_the_stripped_one(nursery):
+def test_no_copy_of_the_package_is_there_but_the_stripped_one(warm):
     source = """
 import os
 for top in ('/usr', '/root', '/home', '/opt', '/work', '/jail', %r, %r):
@@ -183,13 +183,13 @@ for top in ('/usr', '/root', '/home', '/opt', '/work', '/jail', %r, %r):
         if os.path.basename(root) == 'pgcourse' and package & {*folders, *files}: print(root)
         if root.count('/') > 14: folders.clear()
 """
-    assert run(nursery, source % (sys.prefix, sys.base_prefix), 60) == "/jail/pgcourse\n"
+    assert run(warm, source % (sys.prefix, sys.base_prefix), 60) == "/jail/pgcourse\n"
 
 
-def test_references_import_and_raise(nursery):
+def test_references_import_and_raise(warm):
     for reference in sorted({name for exercise in EXERCISES.values() for name in exercise.references}):
         module, _, function = reference.partition(".")
-        with nursery.jail() as jail:
+        with warm.jail() as jail:
             arguments = f"[None] * {function}.__code__.co_argcount" if "." not in function else "[]"
             _, shown = jail.run(f"from pgcourse.{module} import {function}\nnext(iter([{function}(*{arguments})]))")
             assert "RuntimeError: pgcourse." in text_of(shown), reference
@@ -197,33 +197,33 @@ def test_references_import_and_raise(nursery):
 
 def test_a_reference_that_does_not_exist_is_named():
     with pytest.raises(LookupError, match=r"pgcourse\.mdp has no function missing"):
-        stage.without("def there(): pass", {"missing", "there"}, "mdp")
+        stripped.without("def there(): pass", {"missing", "there"}, "mdp")
 
 
-def test_the_lessons_modules_work_without_the_answers(nursery):
+def test_the_lessons_modules_work_without_the_answers(warm):
     source = "from pgcourse import check, progress, mdp, exact, policies\ncheck(len)\nprogress()\n"
     source += "print(len(exact.trajectories(mdp.two_armed(), policies.SoftmaxTable(*mdp.two_armed().r.shape))[0]) > 0)"
-    assert run(nursery, source) == "Checked when this is graded.\nProgress is not shown here.\nTrue\n"
-    for module in ("exercises", "grading", "judging", "cli"):
-        with nursery.jail() as jail:
+    assert run(warm, source) == "Checked when this is graded.\nProgress is not shown here.\nTrue\n"
+    for module in ("exercises", "grading", "judging.verdicts", "judging.messages", "publishing", "files", "cli"):
+        with warm.jail() as jail:
             assert jail.run(f"import pgcourse.{module}")[0] == "raised"
 
 
 # Limits
 
 
-def ended(nursery, source, seconds=2):
+def ended(warm, source, seconds=2):
     """How a cell ended a jail, and how many seconds that took."""
     started = time.monotonic()
-    with nursery.jail() as jail, pytest.raises(JailDied) as death:
+    with warm.jail() as jail, pytest.raises(JailDied) as death:
         jail.run(source, seconds)
     with pytest.raises(JailDied):
         jail.run("1")
     return death.value.kind, time.monotonic() - started
 
 
-def test_a_loop_is_stopped_kindly_and_the_jail_goes_on(nursery):
-    with nursery.jail() as jail:
+def test_a_loop_is_stopped_kindly_and_the_jail_goes_on(warm):
+    with warm.jail() as jail:
         assert jail.run("x = 1\nwhile True: pass", 0.5)[0] == "timed out"
         assert jail.run("x", 2) == ("passed", [{"show": "1"}])
         jail.run("def loop(x):\n    while True: pass")
@@ -240,8 +240,8 @@ RESISTING = {
 
 
 @pytest.mark.parametrize("source", RESISTING.values(), ids=RESISTING)
-def test_a_loop_that_resists_is_killed(nursery, source):
-    kind, seconds = ended(nursery, source, 0.5)
+def test_a_loop_that_resists_is_killed(warm, source):
+    kind, seconds = ended(warm, source, 0.5)
     assert kind == "timed out"
     assert seconds < 0.5 + jails.GRACE_SECONDS + 2
 
@@ -249,50 +249,50 @@ def test_a_loop_that_resists_is_killed(nursery, source):
 @pytest.mark.parametrize(
     "source", ["import os\nos._exit(0)", "import ctypes\nctypes.string_at(0)", "import os\nos.abort()"]
 )
-def test_a_process_that_ends_itself_is_told_from_one_that_is_too_slow(nursery, source):
-    assert ended(nursery, source)[0] == "died"
+def test_a_process_that_ends_itself_is_told_from_one_that_is_too_slow(warm, source):
+    assert ended(warm, source)[0] == "died"
 
 
-def test_one_process_gets_a_memory_error(nursery):
+def test_one_process_gets_a_memory_error(warm):
     for source in ("x = bytearray(2**30)", "import torch\ntorch.ones(2**28)", "import numpy as np\nnp.ones(2**28)"):
-        with nursery.jail() as jail:
+        with warm.jail() as jail:
             assert jail.run(source)[0] == "raised", source
             assert jail.run("1")[0] == "passed"
-        with nursery.jail() as jail:
+        with warm.jail() as jail:
             jail.run(f"def hog(x):\n    {source.replace(chr(10), chr(10) + '    ')}")
             assert jail.call("hog", {"x": 1}, "function", 2).kind == "out of memory"
 
 
-def test_many_processes_together_are_killed(nursery):
+def test_many_processes_together_are_killed(warm):
     source = (
         "import os, time\nfor _ in range(8):\n"
         "    if os.fork() == 0:\n        x = b'x' * 2**26\n        time.sleep(100)\ntime.sleep(100)"
     )
-    assert ended(nursery, source, 5)[0] == "out of memory"
+    assert ended(warm, source, 5)[0] == "out of memory"
 
 
-def test_shared_memory_counts(nursery):
+def test_shared_memory_counts(warm):
     source = "import mmap, os, time\nos.fork(), os.fork()\nx = mmap.mmap(-1, 2**27)\n"
     source += "for _ in range(128): x.write(b'x' * 2**20)\ntime.sleep(100)"
-    assert ended(nursery, source, 10)[0] == "out of memory"
+    assert ended(warm, source, 10)[0] == "out of memory"
 
 
-def test_a_fork_bomb_is_contained_and_gone(nursery):
+def test_a_fork_bomb_is_contained_and_gone(warm):
     source = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError: pass"
-    with nursery.jail() as jail:
+    with warm.jail() as jail:
         try:
             how, _ = jail.run(source, 1)
         except JailDied as death:
             how = death.kind
     assert how in ("timed out", "out of memory")
-    assert len(family(nursery)) == FAMILY
+    assert len(family(warm)) == FAMILY
 
 
 FAMILY = 3  # bubblewrap outside, bubblewrap inside, the warm process
 
 
-def family(nursery):
-    """The processes of a nursery, when the last guard is gone."""
+def family(warm):
+    """The processes of a warm, when the last guard is gone."""
     for _ in range(100):
         parents = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -300,7 +300,7 @@ def family(nursery):
                 parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
-        found = {nursery._process.pid}
+        found = {warm._process.pid}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more
         if len(found) <= FAMILY:
@@ -309,15 +309,15 @@ def family(nursery):
     return found
 
 
-def test_left_over_processes_end_with_their_jail(nursery):
+def test_left_over_processes_end_with_their_jail(warm):
     daemon = (
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(1000)\n    os._exit(0)"
     )
-    run(nursery, daemon)
-    assert len(family(nursery)) == FAMILY
+    run(warm, daemon)
+    assert len(family(warm)) == FAMILY
 
 
-def test_disk_and_files_are_limited(nursery):
+def test_disk_and_files_are_limited(warm):
     source = """
 written = 0
 try:
@@ -328,11 +328,11 @@ try:
     for i in range(10**5): open(f'/tmp/home/{i}', 'w').close()
 except OSError as error: print(error.strerror)
 """
-    assert run(nursery, source, 10) == "No space left on device True\nNo space left on device\n"
+    assert run(warm, source, 10) == "No space left on device True\nNo space left on device\n"
 
 
-def test_output_is_limited(nursery):
-    with nursery.jail() as jail:
+def test_output_is_limited(warm):
+    with warm.jail() as jail:
         _, shown = jail.run("print('x' * 10**8)", 5)
         assert len(text_of(shown)) < 2200
         _, shown = jail.run("for _ in range(10**5): print('y')\nx = 'z' * 10**7\nx", 10)
@@ -343,13 +343,13 @@ def test_output_is_limited(nursery):
         assert len(jail.run(source)[1]) <= 20
 
 
-def test_only_text_and_png_come_out(nursery):
+def test_only_text_and_png_come_out(warm):
     source = (
         "from IPython.display import HTML, Javascript, SVG, display\ndisplay(HTML('<script>'), Javascript('x()'))\n"
     )
     source += "display({'text/html': '<b>', 'image/svg+xml': '<svg/>', 'application/json': '{}'}, raw=True)\n"
     source += "display({'image/png': 'bm8='}, raw=True)\nprint('\\x1b[31mred\\x1b[0m \\ud800 \\0 end')"
-    with nursery.jail() as jail:
+    with warm.jail() as jail:
         _, shown = jail.run(source)
     assert {key for output in shown for key in output} <= {"show", "stream", "text"}
     assert "<script>" not in text_of(shown)
@@ -359,17 +359,17 @@ def test_only_text_and_png_come_out(nursery):
 # Ends
 
 
-def test_hanging_up_ends_everything(nursery):
-    jail = nursery.jail()
+def test_hanging_up_ends_everything(warm):
+    jail = warm.jail()
     jail.run("import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()")
     assert jail.close()["cause"] == "hung up"
-    assert len(family(nursery)) == FAMILY
+    assert len(family(warm)) == FAMILY
 
 
-def test_a_grader_that_is_killed_leaves_nothing(nursery):
+def test_a_grader_that_is_killed_leaves_nothing(warm):
     source = (
-        "import os, sys\nfrom pgcourse.grading.jail import Nursery\nn = Nursery()\nj = n.jail()\nj.run('1')\n"
-        "print(n._process.pid, flush=True)\nj.run('while True: pass', 100)"
+        "import os, sys\nfrom pgcourse.grading.jail.outside import WarmProcess\nn = WarmProcess()\n"
+        "j = n.jail()\nj.run('1')\nprint(n._process.pid, flush=True)\nj.run('while True: pass', 100)"
     )
     grader = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
     pid = int(grader.stdout.readline())
@@ -387,7 +387,7 @@ def test_without_bubblewrap_nothing_is_graded(monkeypatch):
     with pytest.raises(
         JailUnavailable, match=r"(?s)bubblewrap is not installed.*apt install bubblewrap.*--unsafe-no-jail"
     ):
-        Nursery()
+        WarmProcess()
 
 
 def test_a_bubblewrap_that_may_not_is_reported(monkeypatch, tmp_path):
@@ -396,17 +396,17 @@ def test_a_bubblewrap_that_may_not_is_reported(monkeypatch, tmp_path):
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(JailUnavailable, match=r"(?s)No permissions to create a new namespace.*sysctl"):
-        Nursery()
+        WarmProcess()
 
 
-def test_the_callers_environment_stays_outside(nursery, monkeypatch):
+def test_the_callers_environment_stays_outside(warm, monkeypatch):
     monkeypatch.setenv("PGCOURSE_SECRET", "canary")
-    with Nursery(nursery.limits) as fresh:
+    with WarmProcess(warm.limits) as fresh:
         assert "canary" not in run(fresh, "import os\nprint(os.environ, open('/proc/stat').read()[:0])")
 
 
 def test_unsafe_runs_without_namespaces():
-    with Nursery(unsafe=True) as nursery, nursery.jail() as jail:
+    with WarmProcess(unsafe=True) as warm, warm.jail() as jail:
         jail.run("def f(x): return 2 * x")
         np.testing.assert_array_equal(jail.call("f", {"x": np.ones(2)}, "function", 2)["result"], [2, 2])
         assert isinstance(jail.call("g", {"x": 1}, "function", 2), Problem)

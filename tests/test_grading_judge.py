@@ -13,9 +13,9 @@ import pytest
 from submissions import NOTEBOOKS, all_right, answered, as_data, graded, lesson, shown, statuses
 
 from pgcourse.exercises import EXERCISES
-from pgcourse.grading.jail import Limits
+from pgcourse.grading.jail.outside import Limits
 from pgcourse.grading.judge import hidden_seed, without_hidden_tests
-from pgcourse.grading.submission import Lesson, content_hash, is_check, label, restore
+from pgcourse.grading.submission import Lesson, content_hash, is_check, label, reassemble
 
 LESSON = pytest.mark.parametrize("name", sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
 RIGHT = "import numpy as np\ndef log_softmax(logits):\n    z = logits - logits.max()\n    return z - np.log(np.exp(z).sum())"  # noqa: E501
@@ -27,30 +27,30 @@ def course():
 
 
 @LESSON
-def test_right_answers_have_all_points_and_a_blank_lesson_none(name, nursery, monkeypatch):
-    monkeypatch.setattr(nursery, "limits", Limits())  # a capstone trains for some seconds
+def test_right_answers_have_all_points_and_a_blank_lesson_none(name, warm, monkeypatch):
+    monkeypatch.setattr(warm, "limits", Limits())  # a capstone trains for some seconds
     course = lesson(name)
     names = [exercise.name for exercise in EXERCISES.values() if exercise.lesson == int(name[:2])]
-    result = graded(course, all_right(course), nursery)
+    result = graded(course, all_right(course), warm)
     assert (result["status"], result["reason"]) == ("passed", "every check passed"), result["reason"]
     assert sorted(statuses(result)) == sorted(names)
     assert result["score"] == result["max_score"] == sum(EXERCISES[name].points for name in names)
     assert result["remarks"] == []
-    blank = graded(course, course.release, nursery)
+    blank = graded(course, course.release, warm)
     assert (blank["score"], blank["status"]) == (0, "not attempted")
     assert set(statuses(blank).values()) == {"not attempted"}
 
 
 @LESSON
-def test_the_imports_of_a_lesson_work_in_the_jail(name, nursery):
+def test_the_imports_of_a_lesson_work_in_the_jail(name, warm):
     first = next(cell for cell in lesson(name).release.cells if cell.cell_type == "code")
-    with nursery.jail() as jail:
+    with warm.jail() as jail:
         assert jail.run(first.source, 10) == ("passed", [])
 
 
-def test_a_mistake_is_named_and_shown(course, nursery):
+def test_a_mistake_is_named_and_shown(course, warm):
     source = "import numpy as np\ndef log_softmax(logits):\n    return np.log(np.exp(logits) / np.exp(logits).sum())"
-    result = graded(course, answered(course, log_softmax=source, softmax_score=True), nursery)
+    result = graded(course, answered(course, log_softmax=source, softmax_score=True), warm)
     entry = result["exercises"][0]
     assert (entry["status"], entry["score"], entry["points"]) == ("wrong", 0, 2)
     assert entry["misconception"] in {m.name for m in EXERCISES["log_softmax"].misconceptions}
@@ -80,47 +80,47 @@ def test_a_mistake_is_named_and_shown(course, nursery):
         ("", "not defined"),
     ],
 )
-def test_every_failure_has_its_name(course, nursery, source, status):
-    result = graded(course, answered(course, log_softmax=source or "pass", softmax_score=True), nursery)
+def test_every_failure_has_its_name(course, warm, source, status):
+    result = graded(course, answered(course, log_softmax=source or "pass", softmax_score=True), warm)
     assert statuses(result)["log_softmax"] == status, result["exercises"][0]["message"]
     assert "log_softmax" in result["reason"]
     assert statuses(result)["softmax_score"] == "passed"
     assert result["exercises"][0]["message"]
 
 
-def test_the_limit_for_everything_holds(course, nursery):
+def test_the_limit_for_everything_holds(course, warm):
     endless = (
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ndef NAME(*a):\n    while True: pass"
     )
     names = [label(cell)["grade_id"] for cell in course.release.cells if label(cell).get("solution")]
     answers = {name: endless.replace("NAME", name) for name in names if name in EXERCISES}
     started = time.monotonic()
-    result = graded(course, answered(course, **answers), nursery)
-    assert time.monotonic() - started < nursery.limits.total_seconds + 5
+    result = graded(course, answered(course, **answers), warm)
+    assert time.monotonic() - started < warm.limits.total_seconds + 5
     assert set(statuses(result).values()) == {"timed out"}
 
 
-def test_added_cells_cannot_use_up_the_time_of_the_answers(course, nursery):
+def test_added_cells_cannot_use_up_the_time_of_the_answers(course, warm):
     notebook = answered(course, score_function_estimate=True)
     for _ in range(20):
         notebook.cells.insert(3, nbformat.v4.new_code_cell("while True: pass"))
-    assert graded(course, notebook, nursery)["score"] == 3
+    assert graded(course, notebook, warm)["score"] == 3
 
 
-def test_cells_see_each_other_and_show_what_they_did(course, nursery):
+def test_cells_see_each_other_and_show_what_they_did(course, warm):
     notebook = all_right(course)
     position = next(i for i, cell in enumerate(notebook.cells) if label(cell).get("grade_id") == "log_softmax")
     helper = "import matplotlib.pyplot as plt\ndef helper(z):\n    return z - np.log(np.exp(z).sum())\nprint('hello')\n"
     notebook.cells[position].source = "def log_softmax(logits):\n    return helper(logits - logits.max())"
     notebook.cells.insert(position, nbformat.v4.new_code_cell(helper + "plt.plot([1, 2]);"))
-    result = graded(course, notebook, nursery)
+    result = graded(course, notebook, warm)
     assert result["status"] == "passed"
     outputs = [output for cell in result["notebook"].cells for output in cell.get("outputs", [])]
     assert any(output.get("text") == "hello\n" for output in outputs)
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 
-def test_hidden_cases_repeat_for_the_same_submission_only(course, nursery):
+def test_hidden_cases_repeat_for_the_same_submission_only(course, warm):
     one, other = answered(course, log_softmax=RIGHT), answered(course, log_softmax=RIGHT + "\n# other")
     assert hidden_seed("key", "ann", one) == hidden_seed("key", "ann", copy.deepcopy(one))
     seeds = {
@@ -128,22 +128,22 @@ def test_hidden_cases_repeat_for_the_same_submission_only(course, nursery):
         for key in [("key", "ann", one), ("key", "bob", one), ("k", "ann", one), ("key", "ann", other)]
     }
     assert len(seeds) == 4
-    results = [graded(course, one, nursery, seed) for seed in (3, 3, 4)]
+    results = [graded(course, one, warm, seed) for seed in (3, 3, 4)]
     assert [result["seed"] for result in results] == [3, 3, 4]
     assert results[0]["exercises"][0]["message"] == results[1]["exercises"][0]["message"]
 
 
-def test_the_hidden_seed_decides_the_hidden_cases(course, nursery):
+def test_the_hidden_seed_decides_the_hidden_cases(course, warm):
     visible = {inputs["logits"].tobytes() for inputs in EXERCISES["log_softmax"].cases(0)}
     guard = f"    if logits.tobytes() not in {visible!r}: raise ValueError(logits)\n    z ="
     notebook = answered(course, log_softmax=RIGHT.replace("    z =", guard))
-    messages = [graded(course, notebook, nursery, seed)["exercises"][0]["message"] for seed in (1, 1, 2)]
+    messages = [graded(course, notebook, warm, seed)["exercises"][0]["message"] for seed in (1, 1, 2)]
     assert all("raised ValueError" in message for message in messages)
     assert (messages[0] == messages[1], messages[1] == messages[2]) == (True, False)
 
 
-def test_no_hidden_test_reaches_the_author(course, nursery):
-    result = graded(course, answered(course, log_softmax="### BEGIN HIDDEN TESTS\nx = 1"), nursery)
+def test_no_hidden_test_reaches_the_author(course, warm):
+    result = graded(course, answered(course, log_softmax="### BEGIN HIDDEN TESTS\nx = 1"), warm)
     assert "grading_seed" in str(result["notebook"].cells)
     given = without_hidden_tests(result["notebook"])
     assert "grading_seed" not in str(given.cells)
@@ -255,30 +255,30 @@ CHANGES += [forge_metadata, swap_labels, odd_labels, edit_checks, lose_ids, edit
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 @pytest.mark.parametrize("is_right", [True, False], ids=["right", "blank"])
-def test_what_was_changed_around_the_answers_changes_no_grade(course, nursery, change, is_right):
+def test_what_was_changed_around_the_answers_changes_no_grade(course, warm, change, is_right):
     notebook = all_right(course) if is_right else nbformat.from_dict(course.release)
     change(notebook)
-    result = graded(course, json.dumps(notebook).encode(), nursery)
+    result = graded(course, json.dumps(notebook).encode(), warm)
     assert result["score"] == (result["max_score"] if is_right else 0), (result["reason"], result["remarks"])
     assert result["max_score"] == 10
     nbformat.validate(nbformat.from_dict(result["notebook"]))
 
 
-def test_a_deleted_answer_is_a_remark_and_no_more(course, nursery):
+def test_a_deleted_answer_is_a_remark_and_no_more(course, warm):
     notebook = all_right(course)
     without(notebook, "log_softmax")
-    result = graded(course, notebook, nursery)
+    result = graded(course, notebook, warm)
     assert "the cell log_softmax was deleted" in result["remarks"]
     assert statuses(result)["log_softmax"] == "not attempted"
     assert result["score"] == 8
 
 
-def test_an_answer_in_a_cell_of_ones_own_counts(course, nursery):
+def test_an_answer_in_a_cell_of_ones_own_counts(course, warm):
     notebook = all_right(course)
     position = notebook.cells.index(cell_of(notebook, "log_softmax"))
     source = notebook.cells[position].source
     notebook.cells[position] = nbformat.v4.new_code_cell(source)
-    assert graded(course, notebook, nursery)["status"] == "passed"
+    assert graded(course, notebook, warm)["status"] == "passed"
 
 
 FILES = {
@@ -304,8 +304,8 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_no_notebook_has_a_score_and_a_reason(course, nursery, name):
-    result = graded(course, FILES[name], nursery)
+def test_what_is_no_notebook_has_a_score_and_a_reason(course, warm, name):
+    result = graded(course, FILES[name], warm)
     assert (result["score"], result["max_score"]) == (0, 10)
     assert result["status"] in ("not a notebook", "empty", "another notebook")
     assert set(statuses(result).values()) == {result["status"]}
@@ -313,20 +313,20 @@ def test_what_is_no_notebook_has_a_score_and_a_reason(course, nursery, name):
     json.dumps(result)
 
 
-def test_another_lesson_is_recognised(course, nursery):
-    result = graded(course, lesson("02_trajectories").source, nursery)
+def test_another_lesson_is_recognised(course, warm):
+    result = graded(course, lesson("02_trajectories").source, warm)
     assert (result["status"], result["score"]) == ("another notebook", 0)
 
 
-def test_a_huge_file_is_graded(course, nursery):
+def test_a_huge_file_is_graded(course, warm):
     notebook = all_right(course)
     cell_of(notebook, "log_softmax").outputs = [nbformat.v4.new_output("stream", text="x" * 200_000_000)]
-    assert graded(course, as_data(notebook), nursery)["status"] == "passed"
+    assert graded(course, as_data(notebook), warm)["status"] == "passed"
 
 
-def test_a_notebook_of_the_old_format_is_graded(course, nursery):
+def test_a_notebook_of_the_old_format_is_graded(course, warm):
     old = nbformat.convert(nbformat.from_dict(all_right(course)), 3)
-    assert graded(course, json.dumps(old).encode(), nursery)["status"] == "passed"
+    assert graded(course, json.dumps(old).encode(), warm)["status"] == "passed"
 
 
 def test_restore_survives_anything():
@@ -337,7 +337,7 @@ def test_restore_survives_anything():
         damaged = bytearray(data)
         for position in rng.integers(len(damaged), size=rng.integers(1, 8)):
             damaged[position] = rng.choice(list(b'[]{}",:0x\\'))
-        notebook, _, _ = restore(course, bytes(damaged))
+        notebook, _, _ = reassemble(course, bytes(damaged))
         assert [cell.source for cell in notebook.cells if is_check(cell)] == [
             cell.source for cell in course.source.cells if is_check(cell)
         ]
@@ -349,16 +349,16 @@ def test_a_release_of_another_source_is_refused(course):
 
 
 def test_the_content_is_that_of_the_cells_alone(course):
-    first, _, _ = restore(course, as_data(all_right(course)))
-    second, _, _ = restore(course, json.dumps(all_right(course), indent=4, sort_keys=True).encode())
+    first, _, _ = reassemble(course, as_data(all_right(course)))
+    second, _, _ = reassemble(course, json.dumps(all_right(course), indent=4, sort_keys=True).encode())
     assert content_hash(first) == content_hash(second)
 
 
 # When the warm process is lost
 
 
-def test_a_lost_warm_process_is_replaced(course, nursery):
-    os.kill(nursery._process.pid, signal.SIGKILL)
-    nursery._process.wait()
-    result = graded(course, all_right(course), nursery)
+def test_a_lost_warm_process_is_replaced(course, warm):
+    os.kill(warm._process.pid, signal.SIGKILL)
+    warm._process.wait()
+    result = graded(course, all_right(course), warm)
     assert (result["status"], result["remarks"]) == ("passed", ["the warm process was lost once"])

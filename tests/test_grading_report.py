@@ -6,7 +6,7 @@ import pytest
 from test_grading_feedback import HOSTILE, Page, assert_harmless, is_in_order
 
 from pgcourse.exercises import EXERCISES
-from pgcourse.grading import pages, report
+from pgcourse.grading.pages import report, shared
 
 NAMES = ("log_softmax", "softmax_score", "exact_bandit_gradient")
 MISTAKE = EXERCISES["log_softmax"].misconceptions[0]
@@ -110,7 +110,7 @@ def test_the_hardest_exercise_comes_first():
 
 
 def test_every_status_counts_somewhere():
-    for status in pages.HAPPENED:
+    for status in shared.HAPPENED:
         (found,) = report.exercises([row("ada", [exercise(status=status)])])
         assert found["counts"].total() == 1
         assert set(found["counts"]) <= set(report.OUTCOMES)

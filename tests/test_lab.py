@@ -12,7 +12,9 @@ from jupyterlab_server.config import get_page_config
 from jupyterlab_server.workspaces_handler import WorkspacesManager
 
 import pgcourse
-from pgcourse import exercises, lab, workcopy
+from pgcourse import exercises
+from pgcourse.publishing import manifest
+from pgcourse.workspace import lab
 
 ROOT = Path(pgcourse.__file__).parents[1]
 
@@ -36,18 +38,18 @@ def test_a_copy_is_made_once(copy, capsys):
 
 
 def test_a_copy_remembers_progress_and_holds_no_solution(copy):
-    assert (copy / workcopy.MARKER).is_file()
+    assert (copy / manifest.MARKER).is_file()
     assert "BEGIN SOLUTION" not in "".join(path.read_text() for path in copy.glob("*.ipynb"))
 
 
 @pytest.mark.parametrize(("version", "said"), [("0.0.9", "(0.0.9, now "), (pgcourse.__version__, "was made. ")])
 def test_a_newer_course_is_told_and_renewed_on_request(copy, capsys, version, said):
-    marker = json.loads((copy / workcopy.MARKER).read_text())
+    marker = json.loads((copy / manifest.MARKER).read_text())
     lesson, mine = copy / "02_trajectories.ipynb", copy / "03_sampled_gradients.ipynb"
     lesson.write_text("an older text")
     marker |= {"source": "older", "version": version}
-    marker["files"][lesson.name] = workcopy.fingerprint(lesson.name, lesson.read_bytes())
-    (copy / workcopy.MARKER).write_text(json.dumps(marker))
+    marker["files"][lesson.name] = manifest.fingerprint(lesson.name, lesson.read_bytes())
+    (copy / manifest.MARKER).write_text(json.dumps(marker))
     mine.write_text("mine")
 
     lab.prepare(copy)
@@ -74,11 +76,11 @@ def test_a_folder_that_is_something_else_is_refused(tmp_path):
 
 
 def test_a_marker_that_cannot_be_read_costs_nothing(copy):
-    (copy / workcopy.MARKER).write_bytes(b"\xff{")
+    (copy / manifest.MARKER).write_bytes(b"\xff{")
     (copy / "01_log_gradient_trick.ipynb").write_text("mine")
     lab.prepare(copy, update=True)
     assert (copy / "01_log_gradient_trick.ipynb").read_text() == "mine"
-    assert len(workcopy.manifest(copy)["files"]) == len(list(copy.glob("*.ipynb")))  # README, and all lessons but one
+    assert len(manifest.read(copy)["files"]) == len(list(copy.glob("*.ipynb")))  # README, and all lessons but one
 
 
 def test_where_the_copy_goes(monkeypatch, tmp_path):

@@ -17,7 +17,7 @@ import torch
 
 from pgcourse import mdp
 from pgcourse.exercises.cases import case
-from pgcourse.probes import MAX_ENTRIES, Problem, probe
+from pgcourse.judging.calling import MAX_ENTRIES, Problem, probe
 
 X = {"x": np.array([1.0, 2.0])}
 
@@ -345,7 +345,7 @@ def test_prints_go_through_and_stderr_stays_silent(capfd):
 def test_stderr_silent_in_a_plain_process():
     code = """
         import warnings, numpy as np
-        from pgcourse.probes import probe, Problem
+        from pgcourse.judging.calling import probe, Problem
         class Dying:
             def __del__(self): raise ValueError("in __del__")
         def answer(x):

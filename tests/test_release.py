@@ -13,8 +13,9 @@ from nbformat import v4
 from nbgrader.api import Gradebook
 from nbgrader.utils import compute_checksum
 
-from pgcourse import workcopy
-from pgcourse.publishing.edition import ReleaseError, release
+from pgcourse.publishing import manifest
+from pgcourse.publishing.edition import ReleaseError
+from pgcourse.publishing.release import release
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's own models
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -87,7 +88,7 @@ def editions(tmp_path_factory):
 
 
 def test_the_edition_is_flat_alone_and_the_same_bytes_every_time(editions):
-    names = {f"{stem}.ipynb" for stem in STEMS} | {"README.md", workcopy.MARKER}
+    names = {f"{stem}.ipynb" for stem in STEMS} | {"README.md", manifest.MARKER}
     assert set(contents(editions / "edition")) == names
     assert contents(editions / "alone") == contents(editions / "edition")
 
@@ -315,17 +316,17 @@ def test_update_without_news_writes_nothing(source, tmp_path):
 
 
 def test_executing_a_source_again_is_no_change(source, tmp_path):
-    before = workcopy.source_digest(source)
+    before = manifest.source_digest(source)
     release(tmp_path / "before", source=source)
     notebook = nbformat.read(source / "00_start.ipynb", 4)
     notebook.cells[1] |= {"execution_count": 1, "outputs": [v4.new_output("stream", text="hello")]}
     notebook.metadata.language_info = {"name": "python", "version": "3.99"}
     nbformat.write(notebook, source / "00_start.ipynb")
     release(tmp_path / "after", source=source)
-    assert workcopy.source_digest(source) == before
+    assert manifest.source_digest(source) == before
     assert contents(tmp_path / "after") == contents(tmp_path / "before")
     change(source / "00_start.ipynb", "text", "new")
-    assert workcopy.source_digest(source) != before
+    assert manifest.source_digest(source) != before
 
 
 def test_update_never_touches_files_that_it_does_not_know(source, tmp_path):

@@ -79,7 +79,7 @@ class Exercise:
     misconceptions  each recognisable on the cases, and distinguishable from the others
     accepts         right answers in different styles
     references      package functions that are the answer, as "module.function": calling one is noticed
-    probe           how the answer is called, a key of `probes.KINDS`
+    probe           how the answer is called, a key of `calling.KINDS`
     roundings       how many roundings of the largest number in sight a right answer may gather (see `judging`)
     time_limit      seconds for all cases together
     trial           a Trial where results are not compared; the oracle is then only what the message calls expected

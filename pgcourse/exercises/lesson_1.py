@@ -403,7 +403,7 @@ EXACT_BANDIT_GRADIENT = Exercise(
     signature="exact_bandit_gradient(logits (A,), rewards (A,)) -> (A,)",
     cases=_bandit_cases,
     oracle=_bandit_oracle,
-    references=("exact.gradient", "exact.objective", "exact.expectation"),
+    references=("exact.gradient", "exact.objective", "exact.moments"),
     accepts=(
         lambda logits, rewards: _softmax(logits) * (rewards - _softmax(logits) @ rewards),
         lambda logits, rewards: (np.diag(_softmax(logits)) - np.outer(_softmax(logits), _softmax(logits))) @ rewards,

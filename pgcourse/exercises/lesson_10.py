@@ -8,8 +8,8 @@ import torch
 from pgcourse import rollouts
 from pgcourse.exercises import Exercise, Misconception, Trial
 from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.judging.calling import Problem
 from pgcourse.policies import MLP
-from pgcourse.probes import Problem
 
 # capstone_advantages
 
@@ -145,7 +145,7 @@ CAPSTONE_ADVANTAGES = Exercise(
         "reinforce.standardised_to_go",
         "estimators.rewards_to_go",
         "estimators.batch_mean_advantages",
-        "estimators.standardised",
+        "estimators.divided_by_deviation",
     ),
     accepts=(
         _recipe(),
@@ -731,7 +731,7 @@ CAPSTONE = Exercise(
         "estimators.rewards_to_go",
         "estimators.batch_mean_advantages",
         "estimators.leave_one_out_advantages",
-        "estimators.standardised",
+        "estimators.divided_by_deviation",
     ),
     accepts=(
         _linear_trainer(),

@@ -1194,7 +1194,7 @@ EXACT_POLICY_GRADIENT = Exercise(
     signature="exact_policy_gradient(mdp, theta (S,A)) -> (S,A)",
     cases=_gradient_cases,
     oracle=_gradient_oracle,
-    references=("exact.gradient", "exact.objective", "exact.values", "exact.occupancy", "exact.expectation"),
+    references=("exact.gradient", "exact.objective", "exact.values", "exact.occupancy", "exact.moments"),
     accepts=(
         _gradient_by_autograd,
         _gradient_in_single,

@@ -190,7 +190,7 @@ GRADIENT_ASCENT_STEP = Exercise(
 
 
 def _reinforce_cases(seed):
-    """The world has T steps with a row of A logits each, and `sample` is rebuilt from uniforms: see probes."""
+    """The world has T steps with a row of A logits each, and `sample` is rebuilt from uniforms: see calling."""
     rng = np.random.default_rng(seed)
     one = {"learning_rate": 1.0, "iterations": 1}
     cases = [

@@ -16,11 +16,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 import pgcourse
-from pgcourse import workcopy
-from pgcourse.grading import collect, exports, feedback, journal, report, workers
+from pgcourse import renamed
+from pgcourse.files import read_json, write_atomically
+from pgcourse.grading import collect, exports, journal, workers
 from pgcourse.grading.gradebook import Course
+from pgcourse.grading.pages import feedback, report
 from pgcourse.grading.similarity import known_answers
-from pgcourse.publishing import edition as release
+from pgcourse.publishing.course import make_course
+from pgcourse.publishing.settings import ReleaseError
+
+__getattr__ = renamed.attributes(__name__)
 
 LOST = "its result is gone from results/: grade it again"
 NOT_GRADED = "not graded"  # the grader failed, not the submission: the next run tries again
@@ -41,7 +46,9 @@ class Outcome:
     refused: dict = field(default_factory=dict)
 
 
-def grade(places, out, course=None, *, count=None, scheduler=None, db=None, unsafe=False, again=False, export=False):
+def grade_class(
+    places, out, course=None, *, count=None, scheduler=None, db=None, unsafe=False, again=False, export=False
+):
     """Grades the submissions in these folders and zips into the folder `out`; returns the Outcome.
 
     course     the instructor's folder; one is made in `out` unless given
@@ -56,7 +63,7 @@ def grade(places, out, course=None, *, count=None, scheduler=None, db=None, unsa
     with journal.opened(out) as book, tempfile.TemporaryDirectory(prefix="pgcourse-collected-") as scratch:
         if course is None:
             course = out / "course"
-            release.make_course(course, update=True, db=db)
+            make_course(course, update=True, db=db)
         course = Course(course, db)
         with journal.locked(course.folder, "name another --course"):
             submissions = collect.collect(places, course.lessons, scratch, course.settings, (out, course.folder))
@@ -135,7 +142,7 @@ def _enter(outcome, course, book, one, key, result, marks, again=False):
     if result["notebook"] and (again or place not in marks or course.entered(*place) != key):
         try:
             course.enter(*place, key, result, one.time)
-        except release.ReleaseError as error:  # the others are entered; the next run tries this one again
+        except ReleaseError as error:  # the others are entered; the next run tries this one again
             outcome.refused[place] = f"graded, but not in the gradebook, run it again ({error})"
 
 
@@ -172,7 +179,7 @@ def _publish(course, book, out, refused, export):
     made.remember()
     journal.write_grades(out / "grades.csv", rows)
     known = frozenset().union(*map(known_answers, lessons.values()))
-    workcopy.write(out / "report.html", report.page(rows, known=known).encode())
+    write_atomically(out / "report.html", report.page(rows, known=known).encode())
     if export:
         exports.write(out / "export", rows, course)
     return rows
@@ -183,16 +190,13 @@ class _Made:
 
     def __init__(self, folder):
         self.folder, self._memory = folder, folder / ".made.json"
-        try:
-            self._known = json.loads(self._memory.read_text("utf-8"))
-        except (OSError, ValueError):
-            self._known = {}
+        self._known = read_json(self._memory) or {}
 
     def page(self, name, made_from, make):
         mark = hashlib.sha256(json.dumps([pgcourse.__version__, made_from]).encode()).hexdigest()
         if self._known.get(name) != mark or not (self.folder / name).exists():
-            workcopy.write(self.folder / name, make().encode())
+            write_atomically(self.folder / name, make().encode())
             self._known[name] = mark
 
     def remember(self):
-        workcopy.write(self._memory, json.dumps(self._known).encode())
+        write_atomically(self._memory, json.dumps(self._known).encode())

@@ -39,7 +39,7 @@ UNSAFE = "unsafe name"
 IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
 
 
-class NothingToGrade(ValueError):  # noqa: N818
+class NothingToGrade(ValueError):
     """There is no submission, or what should hold them cannot be read."""
 
 

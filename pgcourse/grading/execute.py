@@ -1,6 +1,6 @@
 """nbgrader's autograder with two preprocessors of ours: what was handed in is put right, and it runs in a jail.
 
-`Restore` comes first of those that sanitize, `JailedExecute` takes the place of nbgrader's Execute; all else is
+`Reassemble` comes first of those that sanitize, `JailedExecute` takes the place of nbgrader's Execute; all else is
 nbgrader's. The lesson comes from the course's source/ and release/.
 """
 
@@ -14,16 +14,21 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Dict
 
-from pgcourse.grading.jail import Nursery
-from pgcourse.grading.judge import grade, hidden_seed
-from pgcourse.grading.submission import Lesson, restore
+from pgcourse import renamed
+from pgcourse.grading.jail.outside import WarmProcess
+from pgcourse.grading.judge import grade_notebook, hidden_seed
+from pgcourse.grading.submission import Lesson, reassemble
+
+__getattr__ = renamed.attributes(__name__)
 
 
-class Restore(NbGraderPreprocessor):
-    """The submitted cells in the lesson's own shape, see `submission.restore`."""
+class Reassemble(NbGraderPreprocessor):
+    """The submitted cells in the lesson's own shape, see `submission.reassemble`."""
 
     def preprocess(self, nb, resources):
-        notebook, remarks, refusal = restore(_lesson(self, resources), nbformat.writes(nb).encode("utf-8", "replace"))
+        notebook, remarks, refusal = reassemble(
+            _lesson(self, resources), nbformat.writes(nb).encode("utf-8", "replace")
+        )
         for remark in remarks:
             self.log.warning("%s: %s", resources["nbgrader"]["student"], remark)
         notebook.metadata["pgcourse"] = {"remarks": remarks, "refusal": refusal}
@@ -31,10 +36,12 @@ class Restore(NbGraderPreprocessor):
 
 
 class JailedExecute(NbGraderPreprocessor):
-    """Runs a submission's cells in a jail, and its checks outside, see `judge.grade`."""
+    """Runs a submission's cells in a jail, and its checks outside, see `judge.grade_notebook`."""
 
     unsafe_no_jail = Bool(False, help="Run strangers' code with your own rights, beside the answers.").tag(config=True)
-    result = Dict(help="What `judge.grade` found for this notebook elsewhere; nothing is run then.").tag(config=True)
+    result = Dict(help="What `judge.grade_notebook` found for this notebook elsewhere; nothing is run then.").tag(
+        config=True
+    )
 
     def preprocess(self, nb, resources):
         result = self.result or self._grade(nb, resources)
@@ -49,24 +56,24 @@ class JailedExecute(NbGraderPreprocessor):
             secret = gradebook.find_assignment(about["assignment"]).id
         seed = hidden_seed(secret, about["student"], nb)
         refusal = found.get("refusal")
-        nursery = warm_nursery(unsafe=self.unsafe_no_jail)
+        warm = warm_process(unsafe=self.unsafe_no_jail)
         remarks = found.get("remarks", [])
-        return grade(_lesson(self, resources), nb, seed, nursery, remarks, refusal and tuple(refusal))
+        return grade_notebook(_lesson(self, resources), nb, seed, warm, remarks, refusal and tuple(refusal))
 
 
-_nurseries = {}
+_warm_processes = {}
 
 
-def warm_nursery(limits=None, unsafe=False):
-    """This process's own Nursery, started when it is first asked for, closed when the process ends.
+def warm_process(limits=None, unsafe=False):
+    """This process's own WarmProcess, started when it is first asked for, closed when the process ends.
 
     Raises JailUnavailable where there can be none.
     """
     key = (os.getpid(), limits, unsafe)
-    if key not in _nurseries:
-        _nurseries[key] = Nursery(limits, unsafe)
-        atexit.register(_nurseries[key].close)
-    return _nurseries[key]
+    if key not in _warm_processes:
+        _warm_processes[key] = WarmProcess(limits, unsafe)
+        atexit.register(_warm_processes[key].close)
+    return _warm_processes[key]
 
 
 def _lesson(preprocessor, resources):

@@ -6,7 +6,6 @@ Formgrader, late penalties, feedback and export find there what they expect.
 
 import copy
 import glob
-import json
 import os
 import shutil
 import warnings
@@ -19,9 +18,10 @@ from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
-from pgcourse import workcopy
+from pgcourse.files import read_json, write_atomically
 from pgcourse.grading.submission import Lesson
-from pgcourse.publishing import edition as release
+from pgcourse.publishing.course import generate
+from pgcourse.publishing.settings import CONFIG_NAME, nbgrader_at, settings_of
 
 STAGE = ".pgcourse-entering"  # in the course: what nbgrader is shown as submitted while a result is entered
 REPLACED = "replaced"  # in the course: submissions that a newer one took the place of
@@ -36,12 +36,12 @@ class Course:
 
     def __init__(self, folder, db=None):
         self.folder = Path(folder).absolute()
-        if not (self.folder / release.CONFIG_NAME).is_file():
+        if not (self.folder / CONFIG_NAME).is_file():
             raise GradebookError(
-                f"{folder} is no course folder (it has no {release.CONFIG_NAME}): pgcourse release OUT --course "
+                f"{folder} is no course folder (it has no {CONFIG_NAME}): pgcourse release OUT --course "
                 f"{folder} makes one"
             )
-        self.settings = release.settings_of(self.folder, db)
+        self.settings = settings_of(self.folder, db)
         self.directory = CourseDirectory(config=self.settings, root=str(self.folder))
         folders = (self._notebook(step, ".", "*") for step in ("source", "release"))
         self.sources, self.releases = ({Path(name).stem: Path(name) for name in glob.glob(str(f))} for f in folders)
@@ -63,7 +63,7 @@ class Course:
     def gradebook(self):
         try:
             with (
-                release.nbgrader_at(self.folder),
+                nbgrader_at(self.folder),
                 Gradebook(self.directory.db_url, self.directory.course_id) as gradebook,
             ):
                 yield gradebook
@@ -76,7 +76,7 @@ class Course:
             known = {notebook.name for assignment in gradebook.assignments for notebook in assignment.notebooks}
         for lesson in lessons:
             if lesson not in known or lesson not in self.releases:
-                release.generate(self.folder, self.settings, [lesson])
+                generate(self.folder, self.settings, [lesson])
                 self.releases[lesson] = self._notebook("release", ".", lesson)
         with self.gradebook() as gradebook:
             secrets = {lesson: gradebook.find_assignment(lesson).id for lesson in lessons}
@@ -93,10 +93,10 @@ class Course:
             older.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, older)
         if not path.exists():
-            workcopy.write(path, data)
+            write_atomically(path, data)
         stamp = path.with_name("timestamp.txt")
         if time and not (stamp.exists() and stamp.read_bytes()[:100] == time.encode()):
-            workcopy.write(stamp, time.encode())
+            write_atomically(stamp, time.encode())
         return path
 
     def enter(self, student, lesson, key, result, time=""):
@@ -107,10 +107,10 @@ class Course:
         directory = CourseDirectory(config=settings, root=str(self.folder), assignment_id=lesson, student_id=student)
         stage = Path(directory.format_path(STAGE, student, lesson))
         shutil.rmtree(self.folder / STAGE, ignore_errors=True)
-        workcopy.write(stage / f"{lesson}.ipynb", self.releases[lesson].read_bytes())
+        write_atomically(stage / f"{lesson}.ipynb", self.releases[lesson].read_bytes())
         if time:
-            workcopy.write(stage / "timestamp.txt", time.encode())
-        with release.nbgrader_at(self.folder) as log, warnings.catch_warnings():
+            write_atomically(stage / "timestamp.txt", time.encode())
+        with nbgrader_at(self.folder) as log, warnings.catch_warnings():
             warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own doing
             _Enter(coursedir=directory, config=settings, force=True, log=log).start()
         shutil.rmtree(self.folder / STAGE)
@@ -118,9 +118,8 @@ class Course:
     def entered(self, student, lesson):
         """The key of the result that was entered last, or None."""
         try:
-            stored = json.loads(self._notebook("autograded", student, lesson).read_text("utf-8"))
-            return stored["metadata"]["pgcourse"]["key"]
-        except (OSError, ValueError, KeyError, TypeError):
+            return read_json(self._notebook("autograded", student, lesson))["metadata"]["pgcourse"]["key"]
+        except (KeyError, TypeError):  # nothing that could be read, or entered by nbgrader itself
             return None
 
     def marks(self):

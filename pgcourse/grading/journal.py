@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgcourse import workcopy
+from pgcourse.files import read_json, write_atomically
 
 COLUMNS = ("student", "lesson", "score", "max_score", "status", "reason", "seconds")  # of grades.csv
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how it begins
 LOG_COLUMNS = ("time", "event", *COLUMNS, "result")
 
 
-class Busy(RuntimeError):  # noqa: N818
+class Busy(RuntimeError):
     """Another run is writing to this folder."""
 
 
@@ -44,22 +44,19 @@ class Journal:
             whole = self._log.read_bytes()
             if not whole.endswith(b"\n"):  # cut off in the middle of a line
                 whole = whole[: whole.rfind(b"\n") + 1]
-                workcopy.write(self._log, whole)
+                write_atomically(self._log, whole)
             for line in csv.DictReader(io.StringIO(whole.decode("utf-8"), newline="")):
                 if line["event"] == "graded":
                     self.latest[line["student"], line["lesson"]] = line["result"]
         else:
-            workcopy.write(self._log, _line(LOG_COLUMNS))
+            write_atomically(self._log, _line(LOG_COLUMNS))
 
     def load(self, key):
         """A result, or None; a file that is not whole counts as none."""
-        try:
-            return json.loads((self._results / f"{key}.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
+        return read_json(self._results / f"{key}.json")
 
     def save(self, key, result):
-        workcopy.write(self._results / f"{key}.json", json.dumps(result).encode())
+        write_atomically(self._results / f"{key}.json", json.dumps(result).encode())
 
     def note(self, event, row, key):
         """Adds a line, on the disk before this returns; "graded" makes the result the submission's latest."""
@@ -92,7 +89,7 @@ def locked(folder, otherwise):
 
 def write_grades(path, rows):
     """grades.csv, in one step."""
-    workcopy.write(path, b"".join([_line(COLUMNS), *(_line([inert(row[c]) for c in COLUMNS]) for row in rows)]))
+    write_atomically(path, b"".join([_line(COLUMNS), *(_line([inert(row[c]) for c in COLUMNS]) for row in rows)]))
 
 
 def inert(value):

@@ -17,14 +17,17 @@ from base64 import b64encode
 import nbformat
 from nbgrader.preprocessors import ClearHiddenTests
 
-from pgcourse import checking, judging
+from pgcourse import checking, renamed
 from pgcourse.exercises import EXERCISES
-from pgcourse.grading.jail import JailDied, JailUnavailable
+from pgcourse.grading.jail.outside import JailDied, JailUnavailable
 from pgcourse.grading.submission import content_hash, is_answer, is_check, label
-from pgcourse.probes import Problem
+from pgcourse.judging import messages, verdicts
+from pgcourse.judging.calling import Problem
+
+__getattr__ = renamed.attributes(__name__)
 
 MAX_SHOWN = 2**24  # bytes that all cells of a notebook may show and keep
-FATAL = ("out of memory", "timed out", "died", "not defined")  # asking on makes no sense
+FATAL = ("out of memory", "timed out", "died", "not defined")  # there is no point in asking again
 GRAVEST_FIRST = (
     *("out of memory", "timed out", "died", "unreadable", "reference", "raised", "mutated", "not a function"),
     *("not numbers", "shape", "no graph", "wrong", "not defined", "not attempted"),
@@ -40,8 +43,8 @@ def hidden_seed(secret, student, notebook):
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
 
 
-def grade(lesson, notebook, seed, nursery, remarks=(), refusal=None):
-    """The result of a notebook from `submission.restore`, a dictionary that JSON can hold:
+def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
+    """The result of a notebook from `submission.reassemble`, a dictionary that JSON can hold:
 
     status     "passed", or what was worst, such as "wrong", "timed out", "out of memory" or "not a notebook"
     reason     the same in a sentence, never empty
@@ -55,31 +58,31 @@ def grade(lesson, notebook, seed, nursery, remarks=(), refusal=None):
     Raises JailUnavailable if no jail can be made here any more.
     """
     try:
-        return _grade(lesson, notebook, seed, nursery, remarks, refusal)
+        return _graded(lesson, notebook, seed, warm, remarks, refusal)
     except JailUnavailable:
-        nursery.restart()
+        warm.restart()
     try:
-        return _grade(lesson, notebook, seed, nursery, [*remarks, "the warm process was lost once"], refusal)
+        return _graded(lesson, notebook, seed, warm, [*remarks, "the warm process was lost once"], refusal)
     except JailUnavailable:
-        nursery.restart()  # if there is one for others, it is the submission's doing
+        warm.restart()  # if there is one for others, it is the submission's doing
         refusal = ("died", "its jail was lost twice, and all warm processes with it")
-        return _grade(lesson, notebook, seed, nursery, remarks, refusal)
+        return _graded(lesson, notebook, seed, warm, remarks, refusal)
 
 
-def _grade(lesson, notebook, seed, nursery, remarks, refusal):
-    started, notebook, sitting = time.monotonic(), copy.deepcopy(notebook), Sitting(nursery)
+def _graded(lesson, notebook, seed, warm, remarks, refusal):
+    started, notebook, execution = time.monotonic(), copy.deepcopy(notebook), Execution(warm)
     exercises = []
-    with sitting:
+    with execution:
         if refusal is None:
-            _run_imports(lesson, sitting)
+            _run_imports(lesson, execution)
         lesson_cells = {(cell.get("id"), cell.source) for cell in lesson.release.cells if not is_answer(cell)}
         for cell in notebook.cells:
             if cell.cell_type != "code":
                 continue
             if is_check(cell):
-                exercises.append(_judge(cell, seed, sitting, refusal))
+                exercises.append(_judge(cell, seed, execution, refusal))
             elif refusal is None and (is_answer(cell) or (cell.get("id"), cell.source) not in lesson_cells):
-                status, shown = sitting.run(cell.source, label(cell).get("grade_id"))
+                status, shown = execution.run(cell.source, label(cell).get("grade_id"))
                 cell.outputs = [_as_output(output) for output in shown]
     status, reason = refusal or _summary(exercises)
     return {
@@ -88,10 +91,10 @@ def _grade(lesson, notebook, seed, nursery, remarks, refusal):
         "score": sum(exercise["score"] for exercise in exercises),
         "max_score": sum(exercise["points"] for exercise in exercises),
         "seconds": round(time.monotonic() - started, 3),
-        "cpu": round(sitting.cpu, 3),
+        "cpu": round(execution.cpu, 3),
         "seed": seed,
         "content": content_hash(notebook),
-        "remarks": [*remarks, *sitting.remarks],
+        "remarks": [*remarks, *execution.remarks],
         "exercises": exercises,
         "notebook": notebook,
     }
@@ -106,11 +109,11 @@ def without_hidden_tests(notebook):
     return notebook
 
 
-def _run_imports(lesson, sitting):
+def _run_imports(lesson, execution):
     """The lesson's first code cell, as it was given out."""
     first = next((cell for cell in lesson.release.cells if cell.cell_type == "code"), None)
     if first is not None and not label(first):
-        sitting.run(first.source, "imports")
+        execution.run(first.source, "imports")
 
 
 def _summary(exercises):
@@ -122,13 +125,13 @@ def _summary(exercises):
     return worst, "; ".join(f"{exercise['name']}: {exercise['status']}" for exercise in failed)
 
 
-class Sitting:
+class Execution:
     """The cells and calls of one submission, in a jail, or in one after another: where one dies, the next runs again
     all cells but those that ended badly. Everything together stops at a deadline; use it in a `with`.
     """
 
-    def __init__(self, nursery):
-        self.nursery, self.limits = nursery, nursery.limits
+    def __init__(self, warm):
+        self.warm, self.limits = warm, warm.limits
         self.deadline = time.monotonic() + self.limits.total_seconds
         self.spare = self.limits.total_seconds / 2  # of that, for cells that are no answers
         self.jail, self.cpu, self.remarks, self.fates, self._ran = None, 0, [], {}, []
@@ -176,7 +179,7 @@ class Sitting:
         if seconds <= 0:
             raise self._over()
         while self.jail is None:
-            self.jail = self.nursery.jail()
+            self.jail = self.warm.jail()
             for source in list(self._ran):
                 left = self.deadline - time.monotonic()
                 if left <= 0:
@@ -214,13 +217,13 @@ class Sitting:
 class StandIn:
     """What a grade cell has in the place of the learner's function."""
 
-    def __init__(self, name, sitting):
-        self.__name__, self._sitting = name, sitting
+    def __init__(self, name, execution):
+        self.__name__, self._execution = name, execution
 
     def __call__(self, *arguments):
         """For a grade cell of one's own that calls the function itself: plain arguments in, its array out."""
         inputs = {f"argument {number}": value for number, value in enumerate(arguments)}
-        outcome = self._sitting.call(self.__name__, inputs, "function", self._sitting.limits.cell_seconds)
+        outcome = self._execution.call(self.__name__, inputs, "function", self._execution.limits.cell_seconds)
         if isinstance(outcome, Problem):
             raise outcome
         return outcome["result"]
@@ -229,25 +232,25 @@ class StandIn:
 class _Names(dict):
     """The variables of a grade cell: `check`, what it assigns, and a StandIn for every other name."""
 
-    def __init__(self, sitting, check):
+    def __init__(self, execution, check):
         super().__init__(check=check)
-        self._sitting = sitting
+        self._execution = execution
 
     def __missing__(self, name):
         if hasattr(builtins, name):
             raise KeyError(name)
-        return StandIn(name, self._sitting)
+        return StandIn(name, self._execution)
 
 
-def _judge(cell, seed, sitting, refusal):
+def _judge(cell, seed, execution, refusal):
     """Runs a grade cell, here; leaves its outputs in it and returns its entry in `exercises`."""
     started, printed, verdicts = time.monotonic(), io.StringIO(), []
 
     def check(answer, name=None, *, seed=0):
-        verdict = _verdict(EXERCISES[name or answer.__name__], answer.__name__, seed, sitting)
+        verdict = _verdict(EXERCISES[name or answer.__name__], answer.__name__, seed, execution)
         verdicts.append(verdict)
         if verdict.status != "passed":
-            raise checking.CheckFailed(checking.as_text(verdict), verdict)
+            raise checking.CheckFailed(messages.as_text(verdict), verdict)
         print(f"✓ {verdict.sentence}.")
 
     message = ""
@@ -255,7 +258,7 @@ def _judge(cell, seed, sitting, refusal):
         if refusal:
             raise checking.CheckFailed(refusal[1])
         with contextlib.redirect_stdout(printed), _seeded(seed):
-            exec(compile(cell.source, "<grade cell>", "exec"), {}, _Names(sitting, check))
+            exec(compile(cell.source, "<grade cell>", "exec"), {}, _Names(execution, check))
     except Exception as error:  # a grade cell may assert what it likes
         message = str(error) or type(error).__name__
         failure = nbformat.v4.new_output("error", ename=type(error).__name__, evalue=message, traceback=[message])
@@ -289,8 +292,8 @@ def _seeded(seed):
             os.environ["PGCOURSE_GRADING_SEED"] = before
 
 
-def _verdict(exercise, name, seed, sitting):
-    """As `judging.judge` finds it. A result that it cannot even read, of other names say, is a failure."""
+def _verdict(exercise, name, seed, execution):
+    """As `verdicts.judge` finds it. A result that it cannot even read, of other names say, is a failure."""
     deadline, dead = time.monotonic() + exercise.time_limit, None
 
     def call(inputs):
@@ -300,16 +303,16 @@ def _verdict(exercise, name, seed, sitting):
             dead = Problem("timed out", f"took longer than {exercise.time_limit:g} s for all cases")
         if dead is not None:
             return dead
-        outcome = sitting.call(name, inputs, exercise.probe, left)
+        outcome = execution.call(name, inputs, exercise.probe, left)
         if isinstance(outcome, Problem) and outcome.kind in FATAL:
             dead = outcome
         return outcome
 
     try:
-        return judging.judge(exercise, call, seed)
+        return verdicts.judge(exercise, call, seed)
     except (Problem, LookupError, TypeError, ValueError, ArithmeticError) as error:
         sentence = f"{exercise.name} gave what cannot be judged ({type(error).__name__}: {error})"
-        return judging.Verdict(exercise, "unreadable", sentence)
+        return verdicts.Verdict(exercise, "unreadable", sentence)
 
 
 def _as_output(shown):

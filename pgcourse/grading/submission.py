@@ -1,4 +1,4 @@
-"""What somebody handed in, put back into the shape of the lesson: their answers and additions, our everything else.
+"""What somebody handed in, put back into the shape of the lesson: their answers and additions, all else ours.
 
 Only the text of cells is taken from a submission. Types, order, points and checks come from the course's own notebook,
 so that a cell which was deleted, copied, moved, retyped or relabelled costs nobody a grade and brings nobody one.
@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import nbformat
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
-from pgcourse.grading import WRITTEN
+from pgcourse import renamed
+from pgcourse.publishing.settings import WRITTEN
+
+__getattr__ = renamed.attributes(__name__)
 
 MAX_FILE = 2**28  # bytes; a loop that prints leaves long outputs in an honest notebook
 MAX_CELLS = 1000
@@ -57,7 +60,7 @@ def is_check(cell):
     return cell["cell_type"] == "code" and bool(label(cell).get("grade")) and not is_answer(cell)
 
 
-def restore(lesson, data):
+def reassemble(lesson, data):
     """(notebook, remarks, refusal) for the bytes of a submitted file.
 
     notebook  the lesson with their answers and added cells, no outputs; the blank lesson where there is a refusal

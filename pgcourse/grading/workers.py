@@ -18,11 +18,11 @@ import dask
 import nbformat
 from distributed import CancelledError, Client, KilledWorker, LocalCluster, wait
 
-from pgcourse.grading.execute import warm_nursery
-from pgcourse.grading.jail import JailUnavailable
-from pgcourse.grading.judge import grade, hidden_seed
+from pgcourse.grading.execute import warm_process
+from pgcourse.grading.jail.outside import JailUnavailable
+from pgcourse.grading.judge import grade_notebook, hidden_seed
 from pgcourse.grading.similarity import fingerprint
-from pgcourse.grading.submission import Lesson, label, restore
+from pgcourse.grading.submission import Lesson, label, reassemble
 
 PATIENCE = 30  # seconds for a scheduler's first answer
 PAUSE = 3  # seconds without a result, after which lost workers are replaced
@@ -32,7 +32,7 @@ SHOWN = 4000  # characters of an answer that are kept for the report
 _one_at_a_time = threading.Lock()  # a worker may have several threads: what is printed and the seed are the process's
 
 
-class ClusterLost(RuntimeError):  # noqa: N818
+class ClusterLost(RuntimeError):
     """There is no cluster, or none any more; what has been graded is kept."""
 
 
@@ -55,16 +55,16 @@ class Task:
 
 
 def grade_task(task):
-    """The result of `judge.grade` as JSON; each exercise also has "source", "fingerprint" and "size" of its answer."""
+    """The result of `grade_notebook` as JSON; exercises also have "source", "fingerprint" and "size" of the answer."""
     with _one_at_a_time:
-        nursery = warm_nursery(unsafe=task.unsafe)
+        warm = warm_process(unsafe=task.unsafe)
         lesson = _lesson(task.lesson, task.source, task.release)
         with _little_memory():
-            notebook, remarks, refusal = restore(lesson, task.data)
+            notebook, remarks, refusal = reassemble(lesson, task.data)
         if task.refusal:
-            notebook, remarks, refusal = restore(lesson, b"")[0], [], task.refusal
+            notebook, remarks, refusal = reassemble(lesson, b"")[0], [], task.refusal
         seed = hidden_seed(task.secret, task.student, notebook)
-        result = grade(lesson, notebook, seed, nursery, [*task.remarks, *remarks], refusal)
+        result = grade_notebook(lesson, notebook, seed, warm, [*task.remarks, *remarks], refusal)
     sources = {label(cell).get("grade_id"): cell.source for cell in result["notebook"].cells}
     for exercise in result["exercises"]:
         source = sources.get(exercise["name"], "")

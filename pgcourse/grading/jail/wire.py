@@ -19,7 +19,7 @@ MAX_DIMENSIONS = 8
 TYPES = ("float64", "float32", "int64", "bool")
 
 
-class Garbled(ValueError):  # noqa: N818
+class Garbled(ValueError):
     """What came is no message, too large, or not an array."""
 
 
@@ -94,7 +94,7 @@ def _read(fd, length, deadline):
     return b"".join(parts)
 
 
-def describe(values):
+def encode(values):
     """(list for the header, blobs) of named arrays and numbers."""
     entries, blobs = [], []
     for name, value in values.items():
@@ -109,7 +109,7 @@ def describe(values):
     return entries, blobs
 
 
-def restore(entries, blobs):
+def decode(entries, blobs):
     """The named arrays and numbers again; arrays are copies of one's own. Raises Garbled."""
     values, blobs = {}, iter(blobs)
     if not isinstance(entries, list) or len(entries) > MAX_COUNT:

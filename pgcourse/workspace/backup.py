@@ -7,7 +7,6 @@ overwrites such a file: it is copied to a folder of its own first, and listed.
 import base64
 import html
 import io
-import json
 import shutil
 import time
 import zipfile
@@ -15,7 +14,9 @@ from pathlib import Path, PurePosixPath
 
 import ipywidgets
 
-from pgcourse import checking, workcopy
+from pgcourse.files import parse_json, write_atomically
+from pgcourse.publishing import manifest
+from pgcourse.workspace import progress
 
 LARGEST = 200_000_000  # bytes, unpacked: more is no course work, and might fill the disk
 UPLOAD = 8_000_000  # bytes: JupyterLab's channel to a kernel takes 10 MiB a message, and hangs up on more
@@ -39,7 +40,7 @@ def restore(path):
 
 
 def _working_copy():
-    folder = checking.working_copy()
+    folder = progress.working_copy()
     if folder is None:
         raise ValueError(f"{Path.cwd()} is in no working copy of the course: `pgcourse lab` makes one")
     return folder
@@ -70,13 +71,13 @@ def pack(folder):
 
 def _yours(folder):
     """Names of the files that are the learner's, the progress among them; no links, nothing hidden, no earlier zip."""
-    known = workcopy.manifest(folder)["files"]
+    known = manifest.read(folder)["files"]
     for path in folder.rglob("*"):
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") or part in SKIPPED for part in name.parts)
         zipped = name.match("pgcourse-work-*.zip")
         plain = path.is_file() and not path.is_symlink() and not hidden and not zipped
-        if (plain or str(name) == workcopy.PROGRESS) and workcopy.is_yours(folder, name.as_posix(), known):
+        if (plain or str(name) == progress.PROGRESS) and manifest.is_yours(folder, name.as_posix(), known):
             yield name.as_posix()
 
 
@@ -86,26 +87,26 @@ def _yours(folder):
 def unpack(folder, content):
     """Restores a zip's bytes into a working copy; returns lines for a person. Raises ValueError before it writes."""
     files = _members(content)
-    progress = _progress(files.pop(workcopy.PROGRESS, b""))
+    passed = progress.entries_of(parse_json(files.pop(progress.PROGRESS, b"")))
     for name in files:
         _refuse_place(folder, name)
-    known = workcopy.manifest(folder)["files"]
+    known = manifest.read(folder)["files"]
     kept_in, restored, kept = _new_folder(folder), [], []
     for name, new in files.items():
-        if not workcopy.is_yours(folder, name, {name: workcopy.fingerprint(name, new)}) and (folder / name).exists():
+        if not manifest.is_yours(folder, name, {name: manifest.fingerprint(name, new)}) and (folder / name).exists():
             continue
-        if workcopy.is_yours(folder, name, known):
+        if manifest.is_yours(folder, name, known):
             (kept_in / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, kept_in / name)
             kept.append(name)
-        workcopy.write(folder / name, new)
+        write_atomically(folder / name, new)
         restored.append(name)
-    checking.remember(folder, progress)
-    return list(_account(restored, kept, kept_in.name, progress))
+    progress.remember(folder, passed)
+    return list(_account(restored, kept, kept_in.name, passed))
 
 
-def _account(restored, kept, kept_in, progress):
-    done = sum(entry["passed"] for entry in progress.values())
+def _account(restored, kept, kept_in, passed):
+    done = sum(entry["passed"] for entry in passed.values())
     yield f"Restored: {', '.join(restored) or 'nothing, all of it was here already'}"
     if kept:
         yield f"There was work of yours under the same name. It is kept in {kept_in}/: {', '.join(kept)}"
@@ -139,7 +140,7 @@ def _refuse_member(info):
     path = PurePosixPath(name)
     odd = any(character in name for character in '\\:*?"<>|') or any(ord(character) < 32 for character in name)
     steps = [part for part in path.parts if part.startswith(".") or part != part.strip(" .")]
-    if odd or path.is_absolute() or str(path) != name or (steps and name != workcopy.PROGRESS):
+    if odd or path.is_absolute() or str(path) != name or (steps and name != progress.PROGRESS):
         raise ValueError(f"{name!r} in the zip is not a name that a saved zip has; nothing was restored")
     if kind not in (0, 0o100000) or info.flag_bits & 1:
         raise ValueError(f"{name!r} in the zip is a link, a device or encrypted; nothing was restored")
@@ -152,16 +153,6 @@ def _refuse_place(folder, name):
     for parent in target.relative_to(folder).parents:
         if (folder / parent).exists() and not (folder / parent).is_dir():
             raise ValueError(f"{parent} is a file here, and a folder in the zip; nothing was restored")
-
-
-def _progress(content):
-    """The entries of a progress file in a zip; {} where it is none."""
-    try:
-        document = json.loads(content)
-        entries = document["exercises"].items() if document["format"] == checking.FORMAT else ()
-        return {name: entry for name, entry in entries if checking.is_entry(entry)}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
 
 
 def _new_folder(folder):
@@ -226,5 +217,5 @@ _BY_HAND = "drag it into the file browser on the left and run <code>backup.resto
 
 
 def _as_list(lines):
-    named = ("your progress" if line == workcopy.PROGRESS else line for line in lines)
+    named = ("your progress" if line == progress.PROGRESS else line for line in lines)
     return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in named)}</ul>"

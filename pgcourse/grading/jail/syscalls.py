@@ -75,7 +75,10 @@ def _filter(column, architecture):
     yield from [(EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]  # libc then uses clone
     yield from [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, 16), (ANY_BIT, 0, 1, NAMESPACES)]
     yield from [(RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
-    yield from [(EQUAL, 0, 1, SETSID[column]), (RETURN, 0, 0, REFUSE)]  # done, it says: schedulers share by session
+    yield from [
+        (EQUAL, 0, 1, SETSID[column]),
+        (RETURN, 0, 0, REFUSE),
+    ]  # claims success, does nothing: the kernel shares time by session
     yield from [(EQUAL, 0, 6, SETSOCKOPT[column]), (LOAD, 0, 0, 24), (EQUAL, 0, 3, SOL_SOCKET), (LOAD, 0, 0, 32)]
     yield from [(EQUAL, 0, 1, SO_SNDBUF), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     yield from [(EQUAL, 0, 1 + len(FAMILIES) + 1, SOCKET[column]), (LOAD, 0, 0, 16)]

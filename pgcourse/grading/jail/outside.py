@@ -1,6 +1,6 @@
 """The jail of one submission, from the outside: what it may use, how it is opened, asked and closed.
 
-A `Nursery` is one bubblewrap with a warm process in it (see `inside`), from which each `Jail` is forked in some ten
+A `WarmProcess` is one bubblewrap with a warm process in it (see `inside`), from which each `Jail` is forked in some ten
 milliseconds. What a jail sees: the system and this Python, read-only; the stripped package; an empty tmpfs for its
 home and temporary files. No network, no other process, no capability, nobody's files: not this checkout, not the
 course folder. Started by root, everything in it runs as `nobody`.
@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pgcourse import probes
-from pgcourse.grading import stage, wire
+from pgcourse.grading.jail import stripped, wire
+from pgcourse.judging import calling
 
 REMEDIES = """Remedies: install bubblewrap 0.5 or newer (Debian, Ubuntu: apt install bubblewrap). If it may not make a
 namespace: on Ubuntu 24.04, sysctl -w kernel.apparmor_restrict_unprivileged_userns=0; on an old Debian,
@@ -47,11 +47,11 @@ KINDS = {
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-class JailUnavailable(RuntimeError):  # noqa: N818
+class JailUnavailable(RuntimeError):
     """Nothing can be graded here; str() says why, and what helps."""
 
 
-class JailDied(Exception):  # noqa: N818
+class JailDied(Exception):
     """A jail ended before it had answered. kind: "timed out", "out of memory" or "died"; str() is a sentence's rest."""
 
     def __init__(self, kind, message):
@@ -75,7 +75,7 @@ class Limits:
     image: int = 2**20  # bytes of one
 
 
-class Nursery:
+class WarmProcess:
     """A warm process in bubblewrap; use it in a `with`, or close it. unsafe: no bubblewrap and no namespaces at all.
 
     Raises JailUnavailable unless a jail was opened in it, asked something, and closed.
@@ -99,12 +99,14 @@ class Nursery:
             raise JailUnavailable(f"No jail can be made on this machine: {error}. {said}\n{REMEDIES}") from None
 
     def _start(self):
-        files = {name: Path(__file__).with_name(name).read_text("utf-8") for name in INSIDE} | stage.stripped_package()
+        files = {
+            name: Path(__file__).with_name(name).read_text("utf-8") for name in INSIDE
+        } | stripped.stripped_package()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._cleanup.callback(self._control.close)
         self._errors = self._cleanup.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         below = [path for path in _python_folders() if Path(path).is_relative_to("/tmp")]
-        settings = json.dumps({"namespaces": not self.unsafe, "modules": stage.MODULES, "below_tmp": below})
+        settings = json.dumps({"namespaces": not self.unsafe, "modules": stripped.modules(), "below_tmp": below})
         with contextlib.ExitStack() as fds:
             fds.callback(theirs.close)
             if self.unsafe:
@@ -157,7 +159,7 @@ class Nursery:
 def _write(files, folder):
     for name, text in files.items():
         path = Path(folder, name)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     return []
 
@@ -195,7 +197,7 @@ def _bubblewrap(files, fds):
         isolation += ["--unshare-user"]
     folders = _python_folders()
     view = ["--perms", "1777", "--tmpfs", "/tmp"]  # first, because this Python may be below it
-    for path in _parents([*_system(), *folders, "/jail/pgcourse/x", "/jail/proc/x", "/dev/x"]):
+    for path in _parents([*_system(), *folders, *(f"/jail/{name}" for name in files), "/jail/proc/x", "/dev/x"]):
         view += ["--perms", "0755", "--dir", path]
     for path in _system():
         view += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind", path, path]
@@ -245,7 +247,7 @@ def _python_folders():
 
 def _packages():
     """Every place where this package is installed, or leaves its notebooks: an editable install has two."""
-    places = [Path(__file__).parents[2], *map(Path, sys.path), *map(Path, site.getsitepackages())]
+    places = [Path(__file__).parents[3], *map(Path, sys.path), *map(Path, site.getsitepackages())]
     found = {os.path.realpath(place / "pgcourse") for place in places if (place / "pgcourse").is_dir()}
     return sorted(found)
 
@@ -281,14 +283,14 @@ class Jail:
         return status, [clean for output in outputs[:200] if (clean := _output(output, blobs, self.limits))]
 
     def call(self, name, inputs, kind, seconds):
-        """What `probes.probe` gave for the function of that name: named arrays, or a Problem (not raised)."""
-        entries, blobs = wire.describe(inputs)
+        """What `calling.probe` gave for the function of that name: named arrays, or a Problem (not raised)."""
+        entries, blobs = wire.encode(inputs)
         request = {"do": "call", "name": name, "kind": kind, "inputs": entries, "seconds": seconds}
         header, blobs = self._ask(request, blobs, seconds)
         try:
             if "problem" in header:
                 return _problem(header["problem"])
-            values = wire.restore(header.get("values"), blobs)
+            values = wire.decode(header.get("values"), blobs)
             if all(isinstance(value, np.ndarray) for value in values.values()):
                 return values
         except wire.Garbled:
@@ -352,11 +354,11 @@ def _problem(parts):
     """The Problem of three strings; whatever else it is, it is a failure."""
     if not isinstance(parts, list) or len(parts) != 3 or not all(isinstance(part, str | None) for part in parts):
         raise wire.Garbled("no problem")
-    kind, message, key = (None if part is None else _text(part, probes.MAX_TEXT * 2) for part in parts)
+    kind, message, key = (None if part is None else _text(part, calling.MAX_TEXT * 2) for part in parts)
     if kind not in KINDS or not message:
         raise wire.Garbled("no problem")
     is_memory = kind == "raised" and re.match(r"MemoryError|RuntimeError: .*can.t allocate memory", key or "")
-    return probes.Problem("out of memory" if is_memory else kind, message, key)
+    return calling.Problem("out of memory" if is_memory else kind, message, key)
 
 
 def _output(output, blobs, limits):

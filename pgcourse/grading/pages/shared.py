@@ -10,8 +10,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from pgcourse.grading.markdown import clean_markdown
-from pgcourse.grading.maths import with_maths
+from pgcourse.grading.pages.markdown import clean_markdown
+from pgcourse.grading.pages.mathml import with_maths
 
 MAX_CODE, MAX_LINES = 20_000, 1000  # characters, lines: longer code stays black and white
 MAX_MARKDOWN = 20_000  # characters: longer text stays as it was written
@@ -49,7 +49,7 @@ def rendered(template, **values):
 @lru_cache(maxsize=1)
 def _environment():
     environment = Environment(
-        loader=PackageLoader("pgcourse.grading"),
+        loader=PackageLoader("pgcourse.grading.pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

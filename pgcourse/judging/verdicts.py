@@ -1,7 +1,7 @@
 """Whether an answer is right, and if not, which mistake it looks like: pure functions, in the notebook and the grader.
 
-Nothing here calls an answer. Somebody hands in `call(inputs)`, which returns named arrays or a `probes.Problem`; the
-misconceptions, which are ours, are run right here. `python -m pgcourse.judging [NAME …]` prints what is recognised.
+Nothing here calls an answer. Somebody hands in `call(inputs)`, which returns named arrays or a `calling.Problem`; the
+misconceptions, which are ours, are run right here.
 
 When numbers are equal. A right answer differs from the oracle by roundings, each of at most ε times the quantity
 rounded, and no honest intermediate quantity is much larger than the largest number in sight (inputs, padding too, and
@@ -10,14 +10,13 @@ hundred terms may gather. ε is that of the answer's own type. Where float64 arr
 case, they came from float32: numbers computed in float64 have 29 more random bits.
 """
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 
-from pgcourse import probes
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.probes import Problem
+from pgcourse.judging import calling
+from pgcourse.judging.calling import Problem
 
 PRECISE, SINGLE = (float(np.finfo(kind).eps) for kind in (np.float64, np.float32))
 SINGLE_HINT = (
@@ -123,18 +122,18 @@ def _kind(outcome):
 
 
 def run(answer, inputs, kind, time_limit=None):
-    """What `probes.probe` returns, or the Problem that it raises."""
+    """What `calling.probe` returns, or the Problem that it raises."""
     try:
-        return probes.probe(answer, inputs, kind, time_limit)
+        return calling.probe(answer, inputs, kind, time_limit)
     except Problem as problem:
         return problem
 
 
 def expected(exercise, inputs):
     """The oracle's named arrays."""
-    result = exercise.oracle(*probes.arguments(inputs))
+    result = exercise.oracle(*calling.arguments(inputs))
     named = result if isinstance(result, dict) else {"result": result}
-    return {name: probes.as_array(value) for name, value in named.items()}
+    return {name: calling.as_array(value) for name, value in named.items()}
 
 
 def _epsilons(outcomes):
@@ -285,24 +284,3 @@ def _show(value):
         if value.dtype.kind == "f" and not value.ndim
         else np.array2string(value, precision=4, max_line_width=72, threshold=60)
     )
-
-
-def matrix(exercises, seed=0):
-    """Text: for each exercise the misconceptions that fail with their own hint, and the alternatives that pass."""
-    lines = [f"{'exercise':32}{'misconceptions':>16}{'alternatives':>14}"]
-    for exercise in exercises:
-        own = [m for m in exercise.misconceptions if _verdict(exercise, m.wrong, seed).misconception is m]
-        passed = [a for a in exercise.accepts if _verdict(exercise, a, seed).status == "passed"]
-        killed = f"{len(own)}/{len(exercise.misconceptions)}"
-        lines.append(f"{exercise.name:32}{killed:>16}{f'{len(passed)}/{len(exercise.accepts)}':>14}")
-    return "\n".join(lines)
-
-
-def _verdict(exercise, answer, seed):
-    return judge(exercise, lambda inputs: run(answer, inputs, exercise.probe), seed)
-
-
-if __name__ == "__main__":
-    from pgcourse.exercises import EXERCISES  # here, because naming it loads every lesson
-
-    print(matrix([EXERCISES[name] for name in sys.argv[1:] or EXERCISES]))

@@ -28,7 +28,7 @@ SHAPE_ERRORS = re.compile(
 )
 
 
-class Problem(Exception):  # noqa: N818 (it is a report, which a jail sends as three strings)
+class Problem(Exception):
     """Why an answer gave nothing that could be judged: its kind, a sentence without a subject, and a key.
 
     kind: "not attempted", "raised", "timed out", "mutated", "not numbers", "shape", "no graph", "not a function" or
@@ -189,7 +189,7 @@ class ScriptedEnv(gymnasium.Env):
     """An environment that follows a script of L steps, whatever you do; only the reward depends on the action.
 
     observations (L + 1, D): what reset() shows, then what each step does. rewards (L, A). terminated, truncated (L,).
-    The script goes on after the first end, so that who does not stop there is seen not to.
+    The script goes on after the first end, so that an answer which does not stop there shows it.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own convention)

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import pgcourse
-from pgcourse import workcopy
+from pgcourse.files import write_atomically
+from pgcourse.publishing import manifest
 
 START = "00_start_here.ipynb"
 SETTINGS_FOLDER = ".jupyterlab"
@@ -41,16 +42,16 @@ WORKSPACE = {
 def prepare(folder=None, update=False):
     """Makes the learner's copy if there is none, renews it if asked to, says what became of it; returns its path."""
     folder = Path(folder).expanduser() if folder else default_folder()
-    is_copy = (folder / workcopy.MARKER).is_file()
+    is_copy = (folder / manifest.MARKER).is_file()
     if update or not is_copy:
-        from pgcourse.publishing.edition import release  # here: it takes seconds, and most starts do without
+        from pgcourse.publishing.release import release  # here: it takes seconds, and most starts do without
 
         lines = release(folder, update=update).lines()
         print("\n".join([f"Your copy of the course: {folder}", *lines]))
         return folder
     print(f"Your copy of the course: {folder}")
-    made, now = workcopy.manifest(folder), pgcourse.__version__
-    if made["source"] != workcopy.source_digest():
+    made, now = manifest.read(folder), pgcourse.__version__
+    if made["source"] != manifest.source_digest():
         versions = f" ({made['version']}, now {now})" if made["version"] != now else ""
         print(f"The course has changed since this copy was made{versions}. To renew the lessons that you have not")
         print("changed, stop with Ctrl-C and start with --update (or make lab ARGS=--update). Yours are kept.")
@@ -58,7 +59,7 @@ def prepare(folder=None, update=False):
 
 
 def default_folder():
-    root = workcopy.checkout()
+    root = manifest.checkout()
     return root / "work" if root else Path.home() / "pgcourse-work"
 
 
@@ -108,4 +109,4 @@ def write_settings(config, workspaces):
 
 
 def _write_json(path, document):
-    workcopy.write(path, (json.dumps(document, indent=1) + "\n").encode())
+    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())

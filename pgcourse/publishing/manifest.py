@@ -7,14 +7,13 @@ by a newer one; every other file is its owner's and is never written to.
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pgcourse
+from pgcourse.files import read_json, write_atomically
 
 MARKER = ".pgcourse"  # the manifest of a learner's copy; its presence makes a folder one
-PROGRESS = ".pgcourse-progress.json"
 FORMAT = "pgcourse edition 1"
 
 
@@ -61,6 +60,11 @@ def source_digest(folder=None):
     return hashlib.sha256(repr(marks).encode()).hexdigest()
 
 
+def identity(source=None):
+    """What a manifest says of the edition besides its files: the package's version, and the source's digest."""
+    return {"version": pgcourse.__version__, "source": source_digest(source)}
+
+
 def fingerprint(name, content):
     """The part of a file that is its owner's, hashed: of a notebook its cells without outputs, of others every byte.
 
@@ -81,14 +85,11 @@ def _essence(cell):
     return [cell["cell_type"], "".join(cell["source"]), metadata.get("nbgrader"), metadata.get("tags", [])]
 
 
-def manifest(folder, name=MARKER):
+def read(folder, name=MARKER):
     """{"version", "source", "files": {name: fingerprint}} of a folder; empty where it has none that can be read."""
-    try:
-        stored = json.loads((Path(folder) / name).read_text(encoding="utf-8"))
-        if stored["format"] == FORMAT and isinstance(stored["files"], dict):
-            return stored
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        pass
+    stored = read_json(Path(folder) / name)
+    if isinstance(stored, dict) and stored.get("format") == FORMAT and isinstance(stored.get("files"), dict):
+        return stored
     return {"version": "", "source": "", "files": {}}
 
 
@@ -104,7 +105,7 @@ def is_yours(folder, name, known):
 
 def compare(folder, files, manifest_name=MARKER):
     """What `place` would do: the Update, given files {name: bytes}."""
-    known = manifest(folder, manifest_name)["files"]
+    known = read(folder, manifest_name)["files"]
     added, renewed, kept, outdated = [], [], [], []
     for name, content in files.items():
         new = fingerprint(name, content)
@@ -127,33 +128,13 @@ def place(folder, files, edition, manifest_name=MARKER):
     last, so a run that is cut short can be repeated.
     """
     folder = Path(folder)
-    update, known = compare(folder, files, manifest_name), manifest(folder, manifest_name)["files"]
+    update, known = compare(folder, files, manifest_name), read(folder, manifest_name)["files"]
     for name in (*update.added, *update.renewed):
-        write(folder / name, files[name])
+        write_atomically(folder / name, files[name])
     marks = {name: fingerprint(name, content) for name, content in files.items()}
     marks |= {name: known[name] for name in update.kept if name in known}  # undoing one's changes makes it ours again
     for name in set(update.kept) - set(known):
         del marks[name]
     document = {"format": FORMAT, **edition, "files": marks}
-    write(folder / manifest_name, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(folder / manifest_name, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
     return update
-
-
-def write(path, content):
-    """Writes bytes in one step: whoever looks sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(content)
-    try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        os.chmod(file.name, mode)
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
-        raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

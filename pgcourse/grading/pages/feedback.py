@@ -8,8 +8,8 @@ import re
 import nbformat
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from pgcourse.grading import pages
 from pgcourse.grading.judge import without_hidden_tests
+from pgcourse.grading.pages import shared
 from pgcourse.grading.submission import is_answer, is_check, label
 
 MAX_THEIRS = 100_000  # characters: what they wrote beyond that is shown as it is, so that no page takes long
@@ -27,20 +27,20 @@ class HideHiddenTests(NbGraderPreprocessor):
 def page(student, lesson, result, marks=None):
     """The HTML of a submission's feedback.
 
-    lesson: the submission.Lesson. result: what `judge.grade` returned.
+    lesson: the submission.Lesson. result: what `judge.grade_notebook` returned.
     marks: {grade_id: {"score": float or None, "max_score": float, "comment": str or None}}, what the gradebook says
     about each graded cell, where None waits for a person; without it only the automatic points are shown.
     """
     notebook = without_hidden_tests(nbformat.from_dict(result["notebook"]))
     exercises = [{**e, **_points(e, (marks or {}).get(f"check-{e['name']}"))} for e in result["exercises"]]
-    is_refused = pages.is_refused(result)
+    is_refused = shared.is_refused(result)
     cells = [] if is_refused else _cells(notebook, lesson, {e["name"]: e for e in exercises}, marks)
     written = [cell for cell in cells if cell["kind"] == "written"]
     score, max_score = result["score"], result["max_score"]
     if marks is not None:
         score = sum(mark["score"] or 0 for mark in marks.values())
         max_score = sum(mark["max_score"] or 0 for mark in marks.values())
-    return pages.rendered(
+    return shared.rendered(
         "feedback.html",
         student=student,
         title=title(lesson),
@@ -78,9 +78,9 @@ def _summary(result, is_refused):
         return f"This file could not be graded: {result['reason']}."
     if right == count:
         return "Every exercise is right. Well done!"
-    if all(status in pages.OPEN for status in statuses):
+    if all(status in shared.OPEN for status in statuses):
         return "No exercise has been attempted yet."
-    left = sum(status in pages.OPEN for status in statuses)
+    left = sum(status in shared.OPEN for status in statuses)
     wrong = count - right - left
     parts = [f"{right} of {count} exercises {'is' if right == 1 else 'are'} right" if right else "None is right yet"]
     parts += [f"{wrong} {'is' if wrong == 1 else 'are'} not right yet"] * bool(wrong and right)
@@ -105,11 +105,11 @@ def _cells(notebook, lesson, exercises, marks):
             kind = "changed" if changed else "lesson"
         left -= len(cell.source) if changed else 0
         if not changed:
-            body = (pages.course_code if is_code else pages.course_markdown)(cell.source)
+            body = (shared.course_code if is_code else shared.course_markdown)(cell.source)
         elif left < 0:
-            body = pages.plain(cell.source)
+            body = shared.plain(cell.source)
         else:
-            body = pages.code(cell.source) if is_code else pages.markdown(cell.source, cell.get("attachments"))
+            body = shared.code(cell.source) if is_code else shared.markdown(cell.source, cell.get("attachments"))
         shown.append(
             {
                 "kind": kind,

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pgcourse.checking import hint_as_html
 from pgcourse.exercises import EXERCISES
-from pgcourse.grading import pages
+from pgcourse.grading.pages import shared
 from pgcourse.grading.similarity import LONG, MARGIN, suspicious
+from pgcourse.judging.messages import hint_as_html
 
 OUTCOMES = ("right", "wrong", "raised", "stopped", "open")
 SIGNS = {"right": "✓", "wrong": "✗", "raised": "!", "stopped": "◼", "open": "○"}
@@ -28,12 +28,12 @@ def page(rows, title="A class on policy gradients", known=frozenset(), feedback=
     known: digests that arouse no suspicion, see `similarity.known_answers`.
     feedback: the folder of the students' pages, relative to the report; None: there are none.
     """
-    rows = [row | {"exercises": []} if pages.is_refused(row) else row for row in rows]
+    rows = [row | {"exercises": []} if shared.is_refused(row) else row for row in rows]
     without = {(row["student"], row["lesson"]) for row in rows if not row.get("has_page", True)}
     shares = [_share(row) for row in rows]
     look = [{"row": row, "why": why} for row in rows if (why := reasons_to_look(row))]
     groups = suspicious(rows, known)
-    return pages.rendered(
+    return shared.rendered(
         "report.html",
         title=title,
         submissions=len(rows),
@@ -121,9 +121,9 @@ def exercises(rows):
 
 def _outcome(exercise):
     status = exercise["status"]
-    if status in pages.STOPPED:
+    if status in shared.STOPPED:
         return "stopped"
-    if status in pages.OPEN:
+    if status in shared.OPEN:
         return "open"
     return {"passed": "right", "raised": "raised"}.get(status, "wrong")
 
@@ -160,4 +160,4 @@ def _link(feedback, student, lesson):
     """The address of a feedback page, or None."""
     if feedback is None or {student, lesson} & {"", ".", ".."}:
         return None
-    return "/".join([feedback, *(quote(pages.visible(part), safe="") for part in (student, f"{lesson}.html"))])
+    return "/".join([feedback, *(quote(shared.visible(part), safe="") for part in (student, f"{lesson}.html"))])

@@ -39,7 +39,7 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from pgcourse import probes
+from pgcourse.judging import calling
 
 USER, MOUNT, PID, NETWORK, IPC, UTS = 0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000
 NOSUID, NODEV, BIND, RECURSIVE = 2, 4, 4096, 16384
@@ -259,7 +259,7 @@ def run(requests, replies, limits, size, shell):
             outputs, blobs = record.take()
             wire.send(4, wire.pack({"status": status, "outputs": outputs}, blobs))
         else:
-            reply = answer(shell, header, wire.restore(header["inputs"], blobs))
+            reply = answer(shell, header, wire.decode(header["inputs"], blobs))
             record.take()
             wire.send(4, reply)
     os._exit(0)
@@ -296,29 +296,29 @@ def run_cell(shell, source, seconds):
     """Runs a cell as Jupyter does; returns "passed", "raised" or "timed out"."""
 
     def stop(*_):
-        raise probes.TimedOut(f"This cell took longer than {seconds:.3g} s and was stopped.")
+        raise calling.TimedOut(f"This cell took longer than {seconds:.3g} s and was stopped.")
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         result = shell.run_cell(source, store_history=True)
-    except probes.TimedOut:
+    except calling.TimedOut:
         return "timed out"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     error = result.error_before_exec or result.error_in_exec
-    return "passed" if error is None else "timed out" if isinstance(error, probes.TimedOut) else "raised"
+    return "passed" if error is None else "timed out" if isinstance(error, calling.TimedOut) else "raised"
 
 
 def answer(shell, header, inputs):
     """The message that says what the student's function gave."""
     try:
         if header["name"] not in shell.user_ns:
-            raise probes.Problem("not defined", "is not defined")
-        outputs = probes.probe(shell.user_ns[header["name"]], inputs, header["kind"], header["seconds"])
-        entries, blobs = wire.describe(outputs)
+            raise calling.Problem("not defined", "is not defined")
+        outputs = calling.probe(shell.user_ns[header["name"]], inputs, header["kind"], header["seconds"])
+        entries, blobs = wire.encode(outputs)
         return wire.pack({"values": entries}, blobs)
-    except probes.Problem as problem:
+    except calling.Problem as problem:
         parts = problem.kind, problem.message, problem.key
         return wire.pack({"problem": [str(part)[:MAX_PROBLEM] for part in parts]})
 
