@@ -102,11 +102,17 @@ class Exercise:
     trial: Trial | None = None
 
 
+def _whole(lesson):
+    return next(
+        importlib.import_module(module.name) for module in pkgutil.iter_modules(lesson.__path__, f"{lesson.__name__}.")
+    )
+
+
 @cache
 def _all():
     names = [module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("lesson_")]
     lessons = [importlib.import_module(f"{__name__}.{name}") for name in sorted(names, key=lambda name: int(name[7:]))]
-    return {exercise.name: exercise for lesson in lessons for exercise in lesson.EXERCISES}
+    return {exercise.name: exercise for lesson in lessons for exercise in _whole(lesson).EXERCISES}
 
 
 def __getattr__(name):

@@ -1,0 +1,1 @@
+"""Lesson 5, What a gradient step does."""
