@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("notebooks", "pgcourse", "tests", "tools", "conftest.py", "pyproject.toml")
+EXERCISE = "pgcourse/exercises/lesson_0/spread.py"
 BLOCK = re.compile(r"^(?P<fence>`{3,4})(?P<language>\w+)\n(?P<body>.*?)^(?P=fence)$", re.DOTALL | re.MULTILINE)
 
 
@@ -37,8 +38,7 @@ def followed(tmp_path_factory):
     printed = ""
     for language, body in blocks():
         if language == "python":
-            with (folder / "pgcourse/exercises/lesson_0.py").open("a", encoding="utf-8") as file:
-                file.write("\n" + body)
+            (folder / EXERCISE).write_text(body, encoding="utf-8")
         elif language == "markdown":
             (folder / "spread.md").write_text(body, encoding="utf-8")
         else:
@@ -78,6 +78,5 @@ def test_the_edition_has_it_without_its_solution(followed):
 def test_the_new_files_are_in_our_style(followed):
     folder, _ = followed
     ruff = [sys.executable, "-m", "ruff"]
-    target = "pgcourse/exercises/lesson_0.py"
-    subprocess.run([*ruff, "check", target], cwd=folder, check=True)
-    subprocess.run([*ruff, "format", "--check", target], cwd=folder, check=True)
+    subprocess.run([*ruff, "check", EXERCISE], cwd=folder, check=True)
+    subprocess.run([*ruff, "format", "--check", EXERCISE], cwd=folder, check=True)

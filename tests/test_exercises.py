@@ -5,10 +5,12 @@ import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pgcourse import exercises
 from pgcourse.exercises import EXERCISES, LESSONS
 from pgcourse.judging import calling, verdicts
 from pgcourse.judging.calling import Problem
@@ -57,6 +59,14 @@ def test_exercise_is_complete(exercise):
         assert not any(hint in m.hint for m in exercise.misconceptions if m.hint != hint)
         assert "\n" not in hint
         assert len(hint) <= 260, "a hint is one or two sentences"
+
+
+def test_an_exercise_is_the_file_of_its_name_in_the_folder_of_its_lesson():
+    folder = Path(exercises.__file__).parent
+    found = {path.stem: path.parent.name for path in folder.glob("lesson_*/*.py") if path.stem[0] != "_"}
+    assert {name: lesson for name, lesson in found.items() if name != "shared"} == {
+        exercise.name: f"lesson_{exercise.lesson}" for exercise in EXERCISES.values()
+    }
 
 
 @pytest.mark.parametrize("exercise", EVERY)

@@ -12,7 +12,7 @@ from submissions import all_right, answered, graded, lesson
 from test_grading_engine import NAME as ENGINE_NAME
 from test_grading_engine import _with_programs_of_this_python, autograde, course, hand_in, shared  # noqa: F401
 
-from pgcourse.exercises import STEMS
+from pgcourse.exercises import LESSONS
 from pgcourse.grading.judge import GRAVEST_FIRST, grade_notebook
 from pgcourse.grading.pages import shared as pages
 from pgcourse.grading.pages.feedback import page, title
@@ -309,7 +309,7 @@ def test_what_is_no_known_tex_stays_as_it_was(tex):
     assert found.tags() == {"code"}
 
 
-@pytest.mark.parametrize("name", STEMS)
+@pytest.mark.parametrize("name", LESSONS)
 def test_every_formula_of_the_course_is_known(name):
     for cell in lesson(name).release.cells:
         if cell.cell_type == "markdown":

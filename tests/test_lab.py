@@ -123,8 +123,8 @@ def test_a_layout_that_the_learner_chose_is_kept(copy):
 
 def test_pages_of_worked_solutions_are_named_as_the_lessons():
     stems = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert stems <= set(exercises.STEMS)
-    assert [stem[:2] for stem in exercises.STEMS] == [f"{n:02}" for n in range(len(exercises.LESSONS))]
+    assert stems <= set(exercises.LESSONS)
+    assert [stem[:2] for stem in exercises.LESSONS] == [f"{n:02}" for n in range(len(exercises.LESSONS))]
 
 
 @pytest.mark.parametrize("chatty", [[], ["--debug"], ["--log-level=INFO"]])

@@ -45,6 +45,13 @@ def test_every_lesson_with_exercises_has_its_notebook():
 
 
 @LESSON
+def test_exercises_are_listed_as_the_lesson_asks_them(path):
+    asked = [name for name in graded(read(path)) if name in EXERCISES]
+    assert asked == [exercise.name for exercise in exercises_of(path)]
+    assert [exercise.place for exercise in exercises_of(path)] == [*range(1, len(asked) + 1)]
+
+
+@LESSON
 def test_exercises_stand_in_the_notebook_as_they_are_registered(path):
     notebook = read(path)
     cells = graded(notebook)

@@ -50,7 +50,7 @@ def folded(cell):
 
 def misconceptions():
     """What the checks recognise, in Markdown, folded by lesson."""
-    for number, title in enumerate(LESSONS):
+    for number, title in enumerate(LESSONS.values()):
         lines = [
             f"- `{exercise.name}`: {'; '.join(mistake.name for mistake in exercise.misconceptions)}"
             for exercise in EXERCISES.values()

@@ -1,8 +1,8 @@
 """The exercises: what an answer is tried on, what it should give, and which mistakes learners make.
 
-A lesson's exercises are in `lesson_N.py`, as its list EXERCISES; a file of that name is found by itself. An exercise
-is judged by its oracle, a slow and obvious specification that imports neither `estimators` nor `reinforce`. Its
-misconceptions are code: an answer is diagnosed by running them.
+An exercise is one file, lesson_N/NAME.py, with the object EXERCISE in it, and is found by itself. It is judged by its
+oracle, a slow and obvious specification that imports neither `estimators` nor `reinforce`. Its misconceptions are code:
+an answer is diagnosed by running them.
 """
 
 import importlib
@@ -11,32 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-LESSONS = (
-    "Start here",
-    "The log-gradient trick",
-    "Trajectories and the objective",
-    "Sampled gradients",
-    "REINFORCE",
-    "What a gradient step does",
-    "Causality",
-    "Baselines",
-    "Off-policy",
-    "Other policies",
-    "Making it work",
-)
-STEMS = (  # of their notebooks' names
-    "00_start_here",
-    "01_log_gradient_trick",
-    "02_trajectories",
-    "03_sampled_gradients",
-    "04_reinforce",
-    "05_gradient_step",
-    "06_causality",
-    "07_baselines",
-    "08_off_policy",
-    "09_other_policies",
-    "10_making_it_work",
-)
+LESSONS = {  # of lesson 0, 1, …: the stem of its notebook's name, and its title
+    "00_start_here": "Start here",
+    "01_log_gradient_trick": "The log-gradient trick",
+    "02_trajectories": "Trajectories and the objective",
+    "03_sampled_gradients": "Sampled gradients",
+    "04_reinforce": "REINFORCE",
+    "05_gradient_step": "What a gradient step does",
+    "06_causality": "Causality",
+    "07_baselines": "Baselines",
+    "08_off_policy": "Off-policy",
+    "09_other_policies": "Other policies",
+    "10_making_it_work": "Making it work",
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +59,8 @@ class Exercise:
     """One exercise.
 
     name            of the function to write
-    lesson, points, minutes, difficulty (1 to 3)
+    lesson          the number of it
+    points, minutes, difficulty (1 to 3)
     signature       with the shapes, and what comes back
     cases           seed → list of inputs, each a dictionary from `cases.case`; small fixed ones first
     oracle          the specification: arguments → array, or a dictionary where the probe has names for what it returns
@@ -83,6 +71,7 @@ class Exercise:
     roundings       how many roundings of the largest number in sight a right answer may gather (see `judging`)
     time_limit      seconds for all cases together
     trial           a Trial where results are not compared; the oracle is then only what the message calls expected
+    place           among the lesson's exercises, from 1: the order in which they are listed
     """
 
     name: str
@@ -100,19 +89,18 @@ class Exercise:
     roundings: float = 256
     time_limit: float = 10
     trial: Trial | None = None
-
-
-def _whole(lesson):
-    return next(
-        importlib.import_module(module.name) for module in pkgutil.iter_modules(lesson.__path__, f"{lesson.__name__}.")
-    )
+    place: int = 1
 
 
 @cache
 def _all():
-    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("lesson_")]
-    lessons = [importlib.import_module(f"{__name__}.{name}") for name in sorted(names, key=lambda name: int(name[7:]))]
-    return {exercise.name: exercise for lesson in lessons for exercise in _whole(lesson).EXERCISES}
+    found = []
+    for lesson in pkgutil.iter_modules(__path__, f"{__name__}."):
+        folder = importlib.import_module(lesson.name) if lesson.ispkg else None
+        for module in pkgutil.iter_modules(folder.__path__, f"{lesson.name}.") if folder else ():
+            found.append(getattr(importlib.import_module(module.name), "EXERCISE", None))
+    found = sorted(filter(None, found), key=lambda exercise: (exercise.lesson, exercise.place))
+    return {exercise.name: exercise for exercise in found}
 
 
 def __getattr__(name):

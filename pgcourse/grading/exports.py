@@ -4,7 +4,7 @@ import csv
 import re
 from pathlib import Path
 
-from pgcourse.exercises import LESSONS, STEMS
+from pgcourse.exercises import LESSONS
 from pgcourse.grading.journal import inert
 
 NUMBERED = re.compile(r"(.+)_(\d+)$")  # Canvas's and Moodle's names of students in the zips that they give
@@ -30,8 +30,7 @@ def write(folder, rows, course):
 
 def title(lesson):
     """A lesson's number and name; a file's name that is none of ours as it is."""
-    number = STEMS.index(lesson) if lesson in STEMS else None
-    return lesson if number is None else f"{number} {LESSONS[number]}"
+    return f"{[*LESSONS].index(lesson)} {LESSONS[lesson]}" if lesson in LESSONS else lesson
 
 
 def _canvas(titles, most, table):

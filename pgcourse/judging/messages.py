@@ -5,14 +5,14 @@ import re
 import sys
 
 from pgcourse import SITE
-from pgcourse.exercises import STEMS
+from pgcourse.exercises import LESSONS
 
 STUCK = "Stuck? That happens. Here is one way to write it; look, close the page, and then write your own:"
 
 
 def solution_link(exercise):
     """Where the course's pages show how an exercise may be solved."""
-    return f"{SITE}{STEMS[exercise.lesson]}.html#{exercise.name}"
+    return f"{SITE}{[*LESSONS][exercise.lesson]}.html#{exercise.name}"
 
 
 def as_text(verdict, link=""):

@@ -24,7 +24,7 @@ def progress():
     """Shows the course map: lessons, exercises, points, minutes, and what is done."""
     entries = _entries(working_copy())
     rows = []
-    for exercise in sorted(exercises.EXERCISES.values(), key=lambda exercise: exercise.lesson):
+    for exercise in exercises.EXERCISES.values():
         entry = entries.get(exercise.name, {"passed": False, "attempts": 0})
         tried = f" ({entry['attempts']} tried)" if entry["attempts"] and not entry["passed"] else ""
         status = "✓ done" if entry["passed"] else "○ open" + tried
@@ -39,7 +39,7 @@ def progress():
 
 def _lessons(rows):
     """Each lesson that has exercises, and their cells."""
-    for number, title in enumerate(exercises.LESSONS):
+    for number, title in enumerate(exercises.LESSONS.values()):
         cells = [cells for exercise, _, cells in rows if exercise.lesson == number]
         if cells:
             yield f"{number} {title}", cells

@@ -1,5 +1,3 @@
-"""Lesson 0, Start here."""
-
 import statistics
 
 import numpy as np
@@ -7,8 +5,6 @@ import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case, rewards_like
-
-# average
 
 
 def _average_cases(seed):
@@ -38,9 +34,10 @@ def _incremental(rewards):
     return mean
 
 
-AVERAGE = Exercise(
+EXERCISE = Exercise(
     name="average",
     lesson=0,
+    place=1,
     points=1,
     minutes=5,
     difficulty=1,
@@ -175,5 +172,3 @@ AVERAGE = Exercise(
         ),
     ),
 )
-
-EXERCISES = [AVERAGE]

@@ -1,5 +1,3 @@
-"""Lesson 10, making it work: two parts of a trainer, and the trainer."""
-
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,518 +5,19 @@ import torch
 
 from pgcourse import rollouts
 from pgcourse.exercises import Exercise, Misconception, Trial
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case
+from pgcourse.exercises.lesson_10.shared import mean_of_others, recipe
 from pgcourse.judging.calling import Problem
 from pgcourse.policies import MLP
-
-# capstone_advantages
-
-
-def _advantages_cases(seed):
-    rng = np.random.default_rng(seed)
-    equal = {"rewards": [[1.0, -2.0, 20.0], [1.0, -2.0, -11.0]], "mask": [[True, True, False]] * 2}
-    cases = [
-        case(rewards=[[1.0, 2.0], [3.0, -7.0]], mask=[[True, True], [True, False]], discount=1.0),
-        case(rewards=[[1.0, 1.0, 1.0], [1.0, 9.0, -9.0]], mask=mask_of([3, 1]), discount=0.5),
-        case(**equal, discount=0.5),
-    ]
-    for shape, discount in zip((*SHAPES, (5, 4)), (0.5, 0.0, 0.5, 1.0, 1.0, 0.9, 0.5), strict=True):
-        mask = random_mask(rng, *shape)
-        rewards = with_garbage(rng, rewards_like(rng, *shape), mask, 20)
-        cases.append(case(rewards=rewards, mask=mask, discount=discount))
-    return cases
-
-
-def _advantages_oracle(rewards, mask, discount):
-    advantages = np.zeros(mask.shape)
-    for i, t in np.argwhere(mask):
-        for j in range(len(mask)):
-            to_go = sum(discount ** (k - t) * rewards[j, k] for k in range(t, mask.shape[1]) if mask[j, k])
-            advantages[i, t] += (i == j) * to_go - to_go / len(mask)
-    happened = [advantages[i, t] for i, t in np.argwhere(mask)]
-    deviation = np.sqrt(sum((a - sum(happened) / len(happened)) ** 2 for a in happened) / len(happened))
-    return advantages / deviation if deviation > 1e-9 else 0 * advantages
-
-
-def _to_go(rewards, mask, discount):
-    returns = np.where(mask, rewards, 0.0)
-    for t in range(mask.shape[1] - 2, -1, -1):
-        returns[:, t] += discount * returns[:, t + 1]
-    return returns
-
-
-def _safely(values, deviation):
-    return np.where(deviation > 1e-9, values / np.where(deviation > 1e-9, deviation, 1), 0.0)
-
-
-def _recipe(
-    returns=_to_go,
-    baseline=lambda returns, mask: returns.mean(0),
-    deviation=lambda advantages, mask, returns: advantages[mask].std(),
-    keep=lambda mask: mask,
-    divide=_safely,
-):
-    """An answer with one thing in it exchanged."""
-
-    def answer(rewards, mask, discount):
-        G = returns(rewards, mask, discount)
-        advantages = keep(mask) * (G - baseline(G, mask))
-        return divide(advantages, deviation(advantages, mask, G))
-
-    return answer
-
-
-def _full_return(rewards, mask, discount):
-    return mask * _to_go(rewards, mask, discount)[:, :1]
-
-
-def _so_far(rewards, mask, discount):
-    returns = np.where(mask, rewards, 0.0)
-    for t in range(1, mask.shape[1]):
-        returns[:, t] += discount * returns[:, t - 1]
-    return mask * returns
-
-
-def _absolute(rewards, mask, discount):
-    return _to_go(np.where(mask, rewards, 0.0) * discount ** np.arange(mask.shape[1]), mask, 1.0)
-
-
-def _without_own(rewards, mask, discount):
-    return _to_go(rewards, mask, discount) - np.where(mask, rewards, 0.0)
-
-
-def _leaking(rewards, mask, discount):
-    return mask * _to_go(rewards, np.ones_like(mask), discount)
-
-
-def _others(returns, mask):
-    others = mask.sum(0) - mask
-    return np.where(others > 0, (returns.sum(0) - returns) / np.maximum(others, 1), 0.0)
-
-
-def _pooled(returns, mask):
-    return returns[mask].mean()
-
-
-def _standardised_again(rewards, mask, discount):
-    advantages = _recipe(deviation=lambda advantages, mask, returns: np.float64(1))(rewards, mask, discount)
-    return mask * _safely(advantages - advantages[mask].mean(), advantages[mask].std())
-
-
-def _advantages_torch(rewards, mask, discount):
-    rewards, mask = torch.from_numpy(rewards), torch.from_numpy(mask)
-    returns, following = torch.zeros_like(rewards), torch.zeros(len(rewards), dtype=torch.float64)
-    for t in reversed(range(rewards.shape[1])):
-        following = torch.where(mask[:, t], rewards[:, t] + discount * following, 0.0)
-        returns[:, t] = following
-    advantages = torch.where(mask, returns - returns.mean(0), 0.0)
-    deviation = advantages[mask].std(correction=0)
-    return advantages / deviation if deviation > 0 else torch.zeros_like(advantages)
-
-
-def _advantages_powers(rewards, mask, discount):
-    t = np.arange(mask.shape[1])
-    powers = np.tril(np.float64(discount) ** np.abs(t[:, None] - t))
-    returns = np.where(mask, rewards, 0) @ powers
-    advantages = np.where(mask, returns - returns.sum(0) / len(returns), 0)
-    scale = np.std(advantages[mask])
-    return advantages if scale < 1e-12 else advantages / scale
-
-
-def _advantages_float32(rewards, mask, discount):
-    return _recipe()(rewards.astype(np.float32), mask, discount).astype(np.float32)
-
-
-_deviation = {"deviation": lambda advantages, mask, returns: np.float64(1)}
-
-CAPSTONE_ADVANTAGES = Exercise(
-    name="capstone_advantages",
-    lesson=10,
-    points=3,
-    minutes=20,
-    difficulty=2,
-    signature="capstone_advantages(rewards (N,T), mask (N,T), discount) -> (N,T)",
-    cases=_advantages_cases,
-    oracle=_advantages_oracle,
-    roundings=64,
-    references=(
-        "reinforce.standardised_to_go",
-        "estimators.rewards_to_go",
-        "estimators.batch_mean_advantages",
-        "estimators.divided_by_deviation",
-    ),
-    accepts=(
-        _recipe(),
-        _advantages_torch,
-        _advantages_powers,
-        _advantages_float32,
-        lambda *arguments: _recipe()(*arguments).tolist(),
-    ),
-    misconceptions=(
-        Misconception(
-            "not divided by the deviation",
-            "The centring is right. The last of the three steps is missing: what makes its size steady?",
-            _recipe(**_deviation),
-        ),
-        Misconception(
-            "no baseline",
-            "You divide by the deviation without taking a baseline away first. Every return of CartPole is positive: "
-            "what would all actions be told?",
-            _recipe(baseline=lambda returns, mask: 0.0),
-        ),
-        Misconception(
-            "rewards to go and nothing else",
-            "These are the rewards to go. Two steps of the recipe still follow: a baseline, and a scale.",
-            _recipe(baseline=lambda returns, mask: 0.0, **_deviation),
-        ),
-        Misconception(
-            "the whole return at every step",
-            "Every step of an episode gets the same return, that of its beginning. What had been earned before an "
-            "action is none of its merit.",
-            _recipe(returns=_full_return),
-        ),
-        Misconception(
-            "rewards so far instead of to go",
-            "You add up the rewards from the start to t. The action at t can only bring about what comes from t on.",
-            _recipe(returns=_so_far),
-        ),
-        Misconception(
-            "own reward left out",
-            "The sum begins one step too late: the reward of the action itself is missing.",
-            _recipe(returns=_without_own),
-        ),
-        Misconception(
-            "discount ignored",
-            "The discount does nothing in your answer. A reward that is k steps away counts γ to the k.",
-            _recipe(returns=lambda rewards, mask, discount: _to_go(rewards, mask, 1.0)),
-        ),
-        Misconception(
-            "discounted from the start of the episode",
-            "You count the powers of γ from the start of the episode. The recipe counts them from the step itself, and "
-            "leaves γ to the t out (the card of lesson 6 says what that costs).",
-            _recipe(returns=_absolute),
-        ),
-        Misconception(
-            "padding leaks into the returns",
-            "Rewards from behind the end of an episode flow back into it. Silence them before you add anything up.",
-            _recipe(returns=_leaking),
-        ),
-        Misconception(
-            "padding leaks into everything",
-            "What stands behind the end of an episode flows back into its returns, and into the mean of the others. "
-            "Silence it before you add anything up.",
-            _recipe(returns=lambda rewards, mask, discount: _to_go(rewards, np.ones_like(mask), discount)),
-        ),
-        Misconception(
-            "the baseline goes on after the end",
-            "Where an episode is over, yours shows minus the baseline. A step that never happened has no advantage.",
-            _recipe(
-                keep=np.ones_like,
-                deviation=lambda advantages, mask, returns: advantages[mask].std(),
-            ),
-        ),
-        Misconception(
-            "baseline over the living only",
-            "You divide the sum at each step by the number of episodes still going. The mean of (7.2) divides by N: a "
-            "finished episode earns 0 from there on, and that counts.",
-            _recipe(baseline=lambda returns, mask: returns.sum(0) / np.maximum(mask.sum(0), 1)),
-        ),
-        Misconception(
-            "baseline over time",
-            "Your mean runs along each episode. The baseline compares an episode with the others, at the same step: "
-            "which axis is that?",
-            _recipe(baseline=lambda returns, mask: returns.mean(1, keepdims=True)),
-        ),
-        Misconception(
-            "baseline over the steps of each episode",
-            "You subtract from each episode its own mean. Compare an episode with the others, at the same step.",
-            _recipe(baseline=lambda returns, mask: (returns.sum(1) / mask.sum(1))[:, None]),
-        ),
-        Misconception(
-            "one mean for all steps",
-            "You subtract one number from all steps. Early steps have more ahead of them than late ones, so each step "
-            "needs a mean of its own.",
-            _recipe(baseline=_pooled),
-        ),
-        Misconception(
-            "one mean over everything, padding too",
-            "You subtract a single number, and padding takes part in it. Each step needs a mean of its own.",
-            _recipe(baseline=lambda returns, mask: returns.mean()),
-        ),
-        Misconception(
-            "leave-one-out",
-            "This leaves each episode out of its own baseline: unbiased, and a fine choice. Asked is the plain mean, "
-            "(7.2), everybody included.",
-            _recipe(baseline=_others),
-        ),
-        Misconception(
-            "the mean of all rewards to go taken away as well",
-            "After the baseline you centre once more, over all steps. Divide by the deviation, and subtract nothing "
-            "further.",
-            _standardised_again,
-        ),
-        Misconception(
-            "deviation over the padding too",
-            "The zeros of the padding take part in your deviation and make it smaller. Which entries happened?",
-            _recipe(deviation=lambda advantages, mask, returns: advantages.std()),
-        ),
-        Misconception(
-            "deviation of the returns",
-            "You divide by the deviation of the rewards to go. Which numbers are to come out with deviation one?",
-            _recipe(deviation=lambda advantages, mask, returns: returns[mask].std()),
-        ),
-        Misconception(
-            "deviation of the returns, padding too",
-            "You divide by the deviation of the rewards to go, with the padding's zeros among them. Which numbers are "
-            "to come out with deviation one?",
-            _recipe(deviation=lambda advantages, mask, returns: returns.std()),
-        ),
-        Misconception(
-            "root mean square instead of the deviation",
-            "You divide by the root of the mean square. The deviation measures from the mean of the numbers, and with "
-            "episodes of unequal length that is not zero.",
-            _recipe(deviation=lambda advantages, mask, returns: np.sqrt((advantages[mask] ** 2).mean())),
-        ),
-        Misconception(
-            "deviation with n − 1",
-            "You divide by n − 1 inside the deviation (torch's .std() does so unasked). Here it is n: the numbers are "
-            "all there is, not a sample of something.",
-            _recipe(
-                deviation=lambda advantages, mask, returns: (
-                    advantages[mask].std() * np.sqrt(mask.sum() / max(mask.sum() - 1, 1))
-                )
-            ),
-        ),
-        Misconception(
-            "variance instead of deviation",
-            "You divide by the variance. Somewhere a square root got lost.",
-            _recipe(deviation=lambda advantages, mask, returns: advantages[mask].var()),
-        ),
-        Misconception(
-            "a deviation for each time step",
-            "Each step has a deviation of its own in your answer. One number for the whole batch is asked.",
-            _recipe(deviation=lambda advantages, mask, returns: advantages.std(0)),
-        ),
-        Misconception(
-            "a deviation for each episode",
-            "Each episode is divided by its own deviation. One number for the whole batch is asked.",
-            _recipe(deviation=lambda advantages, mask, returns: advantages.std(1, keepdims=True)),
-        ),
-        Misconception(
-            "zero divided by zero",
-            "Where all episodes fare alike, all advantages are zero and so is their deviation. Then there is nothing "
-            "to learn: return zeros.",
-            _recipe(divide=lambda values, deviation: values / deviation),
-        ),
-        Misconception(
-            "baseline minus return",
-            "The signs are turned round: what went better than the mean comes out negative.",
-            lambda *arguments: -_recipe()(*arguments),
-        ),
-    ),
-)
-
-# capstone_loss, the bug hunt
-
-
-def _loss_cases(seed):
-    rng = np.random.default_rng(seed)
-    cases = [
-        case(log_probs=[[-1.0, -2.0]], advantages=[[2.0, -1.0]], mask=[[True, True]]),
-        case(
-            log_probs=[[-0.5, -1.0], [-2.0, -9.0]],
-            advantages=[[1.0, 2.0], [-4.0, 8.0]],
-            mask=[[True, True], [True, False]],
-        ),
-    ]
-    for shape in SHAPES:
-        mask = random_mask(rng, *shape)
-        log_probs = with_garbage(rng, -rng.uniform(0.1, 3, shape), mask, 10)
-        advantages = with_garbage(rng, rewards_like(rng, *shape), mask, 10)
-        cases.append(case(log_probs=log_probs, advantages=advantages, mask=mask))
-    return cases
-
-
-def _loss_oracle(log_probs, advantages, mask):
-    gradient = np.zeros(mask.shape)
-    for i, t in np.argwhere(mask):
-        gradient[i, t] = -advantages[i, t] / len(mask)
-    return {"log_probs.grad": gradient}
-
-
-def _loss(weight=lambda A, mask: A, score=lambda log_probs: log_probs, over=len):
-    """An answer with one thing in it exchanged."""
-    return lambda log_probs, A, mask: (
-        -(torch.where(mask, score(log_probs) * weight(torch.where(mask, A, 0), mask), 0) / over(mask)).sum()
-    )
-
-
-def _every_pair(over):
-    return lambda log_probs, A, mask: -(log_probs[mask][:, None] * A[mask]).sum() / over(mask)
-
-
-def _loss_in_a_loop(log_probs, advantages, mask):
-    loss = 0.0
-    for i, t in mask.nonzero():
-        loss = loss - log_probs[i, t] * advantages[i, t] / len(mask)
-    return loss
-
-
-def _loss_backward_inside(log_probs, advantages, mask):
-    loss = _loss()(log_probs, advantages, mask)
-    loss.backward()
-    return loss
-
-
-CAPSTONE_LOSS = Exercise(
-    name="capstone_loss",
-    lesson=10,
-    points=3,
-    minutes=15,
-    difficulty=2,
-    signature="capstone_loss(log_probs (N,T), advantages (N,T), mask (N,T)) -> scalar; torch, to be minimised",
-    cases=_loss_cases,
-    oracle=_loss_oracle,
-    probe="surrogate_loss",
-    references=("estimators.surrogate_loss", "estimators.gradients"),
-    accepts=(
-        _loss(),
-        _loss_in_a_loop,
-        lambda log_probs, A, mask: -(log_probs * A)[mask].sum() / len(mask),
-        lambda log_probs, A, mask: -(log_probs[mask][:, None] * A[mask][:, None]).sum() / mask.shape[0],
-        lambda log_probs, A, mask: -(log_probs * A * mask).sum(1).mean(),
-        lambda log_probs, A, mask: -torch.einsum("nt,nt,nt->", log_probs, A, mask.double()) / len(mask),
-    ),
-    misconceptions=(
-        Misconception(
-            "mean within each trajectory",
-            "The bug is still there: how much a step counts hangs on how long its episode became. Which line "
-            "of the buggy code brings the length in?",
-            _loss(over=lambda mask: len(mask) * mask.sum(1, keepdim=True)),
-        ),
-        Misconception(
-            "every step with every advantage",
-            "A column times a row is a table: each step meets everybody's advantage, not only its own. What shape has "
-            "the product?",
-            _every_pair(len),
-        ),
-        Misconception(
-            "every step with every advantage, averaged",
-            "Averaging does not repair it: each step still meets every advantage. Print the shape of the product.",
-            _every_pair(lambda mask: mask.sum() ** 2),
-        ),
-        Misconception(
-            "every step with every advantage, per step",
-            "Dividing by the number of steps does not help: each of them still meets everybody's advantage. Which "
-            "shape has the product?",
-            _every_pair(lambda mask: mask.sum()),
-        ),
-        Misconception(
-            "mean over all steps",
-            "The pairs are right. But you divide by the number of steps; the formula divides by N, the number of "
-            "trajectories.",
-            _loss(over=lambda mask: mask.sum()),
-        ),
-        Misconception(
-            "mean over the padded table",
-            "You divide by N · T, padding included. How much a step counts should not hang on how long the longest "
-            "episode is.",
-            _loss(over=lambda mask: mask.numel()),
-        ),
-        Misconception(
-            "divided by T",
-            "You divide by the width of the arrays. The average runs over the other axis.",
-            _loss(over=lambda mask: mask.shape[1]),
-        ),
-        Misconception(
-            "mean over the living at each step",
-            "You divide each time step by the number of episodes still going. N is the same for all of them.",
-            _loss(over=lambda mask: mask.sum(0).clamp(min=1)),
-        ),
-        Misconception(
-            "sum without 1/N",
-            "The factor 1/N is missing: twice the batch would make twice the step.",
-            _loss(over=lambda mask: 1),
-        ),
-        Misconception(
-            "descent",
-            "An optimiser makes the loss small, and log-probabilities of good actions are to become large.",
-            lambda *arguments: -_loss()(*arguments),
-        ),
-        Misconception(
-            "mask forgotten",
-            "Steps that never happened take part. Their log-probabilities and advantages are garbage.",
-            lambda log_probs, A, mask: -(log_probs * A).sum() / len(mask),
-        ),
-        Misconception(
-            "mean over everything, mask forgotten",
-            "Steps that never happened take part, and the mean runs over all entries: two things to mend.",
-            lambda log_probs, A, mask: -(log_probs * A).mean(),
-        ),
-        Misconception(
-            "sum times sum",
-            "You add up along time before you multiply, so that every step of an episode gets the sum of its "
-            "advantages. Each step has its own.",
-            _loss(weight=lambda A, mask: A.sum(1, keepdim=True)),
-        ),
-        Misconception(
-            "the first advantage at every step",
-            "All steps of an episode get the advantage of its first one. Each has its own.",
-            _loss(weight=lambda A, mask: A[:, :1]),
-        ),
-        Misconception(
-            "the mean advantage for everyone",
-            "Every step gets the batch's mean advantage. Each has its own.",
-            _loss(weight=lambda A, mask: A[mask].mean()),
-        ),
-        Misconception(
-            "advantages left out",
-            "The advantages have got lost: every action is made likelier, good or bad.",
-            _loss(weight=lambda A, mask: 1.0),
-        ),
-        Misconception(
-            "advantages without their sign",
-            "The sign of the advantages is lost. What went worse than expected should become rarer.",
-            _loss(weight=lambda A, mask: A.abs()),
-        ),
-        Misconception(
-            "only good steps",
-            "Steps with a negative advantage are dropped. They have something to say, too.",
-            _loss(weight=lambda A, mask: A.clamp(min=0)),
-        ),
-        Misconception(
-            "probabilities instead of their logarithm",
-            "You weight probabilities. The score is the gradient of their *logarithm*, and that is what came in.",
-            _loss(score=torch.exp),
-        ),
-        Misconception(
-            "one loss for each step",
-            "You return a loss for each step. Which sum is still missing, and which mean?",
-            lambda log_probs, A, mask: -log_probs * A * mask,
-        ),
-        Misconception(
-            "one loss for each trajectory",
-            "You return a loss for each trajectory. Average them.",
-            lambda log_probs, A, mask: -(log_probs * A * mask).sum(1),
-        ),
-        Misconception(
-            "the graph cut off",
-            "The path back to log_probs has been cut, by detach(), .data or a detour through NumPy. Without it there "
-            "is no gradient.",
-            lambda log_probs, A, mask: _loss()(log_probs.detach(), A, mask),
-        ),
-        Misconception(
-            "backward called inside",
-            "backward() belongs to whoever trains with your loss. Return it and leave the rest to them.",
-            _loss_backward_inside,
-        ),
-    ),
-)
 
 # capstone, the trainer
 
 EPISODES = (34, 33, 33)  # fresh ones after each training, 100 in all
+
+
 GOAL = 475
+
+
 CHANCE = 30  # a coin toss keeps the pole up for 22 steps on average, and 100 coin tosses never for 30
 
 
@@ -637,7 +136,7 @@ def _linear_trainer(sign=1, batches=40, enough=490, baseline=lambda returns, mas
             observations, actions, mask = _one_episode_each(envs, act, int(rng.integers(2**31)))
             if mask.sum(1).mean() >= enough:
                 break
-            advantages = _recipe(baseline=baseline)(mask * 1.0, mask, 0.99)
+            advantages = recipe(baseline=baseline)(mask * 1.0, mask, 0.99)
             score = (actions - right(observations))[..., None] * observations * scale
             gradient = sign * (score * advantages[..., None]).sum((0, 1)) / len(mask)
             first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
@@ -659,7 +158,7 @@ def _network_trainer(seed):
         observations, actions, mask = _one_episode_each(envs, lambda o: policy.act(o, rng), int(rng.integers(2**31)))
         done = done + 1 if mask.sum(1).mean() >= 490 else 0
         log_probs = policy(observations[mask]).log_prob(torch.as_tensor(actions[mask]))
-        advantages = torch.as_tensor(_recipe()(mask * 1.0, mask, 0.995)[mask])
+        advantages = torch.as_tensor(recipe()(mask * 1.0, mask, 0.995)[mask])
         optimizer.zero_grad()
         (-(log_probs * advantages).sum() / len(mask)).backward()
         optimizer.step()
@@ -685,7 +184,7 @@ def _single_precision_trainer(seed):
             break
         logits = (torch.as_tensor(observations[mask]) * features) @ theta
         log_probs = logits.log_softmax(1)[torch.arange(mask.sum()), torch.as_tensor(actions[mask])]
-        advantages = torch.as_tensor(_recipe()(mask * 1.0, mask, 0.99)[mask])
+        advantages = torch.as_tensor(recipe()(mask * 1.0, mask, 0.99)[mask])
         optimizer.zero_grad()
         (-(log_probs * advantages).sum() / len(mask)).backward()
         optimizer.step()
@@ -708,9 +207,10 @@ def _acting(change):
     return lambda seed: lambda observations: change(_controller(seed)(observations))
 
 
-CAPSTONE = Exercise(
+EXERCISE = Exercise(
     name="capstone",
     lesson=10,
+    place=3,
     points=8,
     minutes=60,
     difficulty=3,
@@ -735,7 +235,7 @@ CAPSTONE = Exercise(
     ),
     accepts=(
         _linear_trainer(),
-        _linear_trainer(baseline=_others, acts=lambda right: [int(p > 0.5) for p in right]),
+        _linear_trainer(baseline=mean_of_others, acts=lambda right: [int(p > 0.5) for p in right]),
         _linear_trainer(acts=lambda right: right > 0.5),
         _network_trainer,
         _single_precision_trainer,
@@ -822,5 +322,3 @@ CAPSTONE = Exercise(
         ),
     ),
 )
-
-EXERCISES = [CAPSTONE_ADVANTAGES, CAPSTONE_LOSS, CAPSTONE]
