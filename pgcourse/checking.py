@@ -7,13 +7,13 @@ function.
 
 import os
 import sys
-import time
 from contextlib import contextmanager
 from difflib import get_close_matches
 
 from pgcourse import exercises, renamed
 from pgcourse.judging.calling import Problem
 from pgcourse.judging.messages import as_html, as_text, display, say, solution_link
+from pgcourse.judging.statuses import Status
 from pgcourse.judging.verdicts import judge, run
 from pgcourse.workspace.progress import record
 
@@ -44,13 +44,13 @@ def check(answer, name=None, *, seed=0):
     """
     exercise = _exercise(answer, name)
     verdict = judge(exercise, _caller(exercise, answer), seed)
-    if verdict.status == "not attempted":
+    if verdict.status == Status.NOT_ATTEMPTED:
         if "NBGRADER_EXECUTION" in os.environ:  # nbgrader validates or grades: a cell that passes counts as done
             raise CheckFailed(f"{verdict.sentence}.", verdict)
         say(f"○ {verdict.sentence}.")
         return
-    attempts = record(exercise.name, verdict.status == "passed")
-    if verdict.status == "passed":
+    attempts = record(exercise.name, verdict.status == Status.PASSED)
+    if verdict.status == Status.PASSED:
         points = f"{exercise.points} point{'s' if exercise.points != 1 else ''}"
         say(f"✓ {verdict.sentence}. {points}.")
         return
@@ -71,17 +71,14 @@ def _exercise(answer, name):
 
 
 def _caller(exercise, answer):
-    """call(inputs) for `judge`: watched, and within the exercise's time for all cases together."""
-    deadline = time.monotonic() + exercise.time_limit
+    """call(inputs, seconds) for `judge`: here, watched for what it calls."""
 
-    def call(inputs):
+    def call(inputs, seconds):
         with _watch(exercise.references) as called:
-            outcome = run(answer, inputs, exercise.probe, max(deadline - time.monotonic(), 0.01))
+            outcome = run(answer, inputs, exercise.probe, seconds)
         if called:
-            return Problem("reference", f"calls pgcourse.{called[0]}, which is the answer: try to write it yourself")
-        if isinstance(outcome, Problem) and outcome.kind == "timed out":
-            limit = f"{exercise.time_limit:g} s"
-            return Problem("timed out", f"took longer than {limit} and was stopped: is there a loop that never ends?")
+            what = f"calls pgcourse.{called[0]}, which is the answer: try to write it yourself"
+            return Problem(Status.REFERENCE, what)
         return outcome
 
     return call

@@ -1,6 +1,7 @@
 """The command `pgcourse`. What a command needs is imported when it runs: `pgcourse --help` answers at once."""
 
 import argparse
+import shutil
 import sys
 
 import pgcourse
@@ -152,4 +153,20 @@ def _add_doctor(commands):
 def _doctor(*_):
     from pgcourse.workspace import doctor
 
-    return doctor.main()
+    remedy = "on Linux, apt install bubblewrap and allow user namespaces; elsewhere grade in WSL2 or a virtual machine"
+    return doctor.main([doctor.Check(_jail, remedy, "grading")])
+
+
+def _jail():
+    """A line about the jail; raises where none works."""
+    if not shutil.which("bwrap"):  # before a jail is imported, which takes Linux and all that the lessons need
+        raise OSError("no bubblewrap (bwrap)")
+    try:
+        from pgcourse.grading.jail.outside import JailUnavailable, WarmProcess
+    except ImportError as error:
+        raise OSError(f"no jail without {error.name}, which is said of above") from None
+    try:
+        WarmProcess().close()
+    except JailUnavailable as error:
+        raise OSError(f"bubblewrap does not work: {error.why}") from None
+    return "bubblewrap, and a jail that submissions run in"

@@ -21,7 +21,7 @@ NOW = {
     "grading.classroom.grade": "grading.classroom.grade_class",
     "grading.configure_edition": "publishing.settings.configure_edition",
     "grading.execute.Restore": "grading.execute.Reassemble",
-    "grading.execute.warm_nursery": "grading.execute.warm_process",
+    "grading.execute.warm_nursery": "grading.jail.outside.warm_process",
     "grading.feedback": "grading.pages.feedback",
     "grading.jail.JailUnavailable": "grading.jail.outside.JailUnavailable",
     "grading.judge.grade": "grading.judge.grade_notebook",

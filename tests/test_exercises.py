@@ -22,7 +22,7 @@ RIGHT = [pytest.param(e, a, id=f"{e.name}-{k}") for e in EXERCISES.values() for 
 
 
 def verdict(exercise, answer, seed=0):
-    return verdicts.judge(exercise, lambda inputs: verdicts.run(answer, inputs, exercise.probe), seed)
+    return verdicts.verdict_on(exercise, answer, seed)
 
 
 @pytest.mark.parametrize(("exercise", "misconception"), WRONG)

@@ -13,11 +13,13 @@ from test_grading_engine import NAME as ENGINE_NAME
 from test_grading_engine import _with_programs_of_this_python, autograde, course, hand_in, shared  # noqa: F401
 
 from pgcourse.exercises import LESSONS
-from pgcourse.grading.judge import GRAVEST_FIRST, grade_notebook
+from pgcourse.grading.judge import grade_notebook
+from pgcourse.grading.pages import report
 from pgcourse.grading.pages import shared as pages
 from pgcourse.grading.pages.feedback import page, title
 from pgcourse.grading.pages.mathml import mathml
 from pgcourse.grading.submission import is_answer, is_check, label, reassemble
+from pgcourse.judging.statuses import Status
 
 NAME = "01_log_gradient_trick"
 SCRIPT = "<script>alert('LEAK')</script>"
@@ -201,7 +203,13 @@ def test_what_is_no_notebook_has_a_page_that_says_so(origin, warm):
 
 
 def test_every_status_has_words():
-    assert set(GRAVEST_FIRST) | {"passed"} == set(pages.HAPPENED)
+    for status in Status:
+        assert status.outcome in (*report.OUTCOMES, "refused")
+        assert status.sentence
+        assert Status(json.loads(json.dumps(status))) is status
+    graded = [status for status in Status if status.outcome != "refused"]
+    assert graded == sorted(graded, key=lambda status: -status.gravity)
+    assert graded[-1] is Status.PASSED
 
 
 def test_an_edited_cell_of_the_lesson_is_marked(origin, blank):

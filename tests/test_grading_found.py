@@ -171,7 +171,7 @@ def test_what_is_swapped_after_it_was_found_is_not_followed(
     """A link put in after the scan was followed (a neighbour's answers, any file of the instructor's); a pipe
     made the run wait for ever; a file that was gone stopped it."""
     write(submitted, "ada", all_right(lesson(NAME)))
-    path, whole = write(submitted, "eve", b"{}"), classroom._grade
+    path, whole = write(submitted, "eve", b"{}"), classroom._Run.grade
 
     def swapped(*arguments):
         path.unlink()
@@ -186,7 +186,7 @@ def test_what_is_swapped_after_it_was_found_is_not_followed(
                 threading.Timer(wait, lambda: os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))).start()
         return whole(*arguments)
 
-    monkeypatch.setattr(classroom, "_grade", swapped)
+    monkeypatch.setattr(classroom._Run, "grade", swapped)
     started = time.monotonic()
     classroom.grade_class([submitted], tmp_path / "out", course)
     assert {row["student"]: row["score"] for row in rows(tmp_path / "out")} == {"ada": "5", "eve": "0"}
@@ -281,17 +281,17 @@ def test_pages_have_a_size(submitted, course, tmp_path, in_this_process):
 def test_two_runs_with_one_course_do_not_enter_at_once(submitted, course, tmp_path, in_this_process, monkeypatch):
     """Only --out was locked; two runs removed each other's .pgcourse-entering, and nbgrader stopped one."""
     write(submitted, "ada", all_right(lesson(NAME)))
-    whole, refused = classroom._grade, []
+    whole, refused = classroom._Run.grade, []
 
     def meanwhile(*arguments):
-        monkeypatch.setattr(classroom, "_grade", whole)
+        monkeypatch.setattr(classroom._Run, "grade", whole)
         try:
             classroom.grade_class([submitted], tmp_path / "other", course)
         except RuntimeError as error:
             refused.append(str(error))
         return whole(*arguments)
 
-    monkeypatch.setattr(classroom, "_grade", meanwhile)
+    monkeypatch.setattr(classroom._Run, "grade", meanwhile)
     classroom.grade_class([submitted], tmp_path / "out", course)
     assert "another pgcourse grade" in refused[0]
 

@@ -17,7 +17,7 @@ PACKAGE = Path(pgcourse.__file__).parent
 LINES = (
     ("pgcourse", "renamed", "files"),
     ("trajectories", "mdp", "environments", "policies", "finite_differences"),
-    ("exact", "rollouts", "judging.calling"),
+    ("exact", "rollouts", "judging.calling", "judging.statuses"),
     ("estimators",),
     ("reinforce",),
     ("distributed", "plots"),

@@ -3,15 +3,12 @@
 How one submission is graded, from the bytes of its file to a dictionary that JSON can hold, without a gradebook:
 
     lesson = Lesson.of("06_causality", source, release)         # notebooks of the course, read by nbformat
-    notebook, remarks, refusal = reassemble(lesson, data)       # never raises, whatever the bytes are
-    seed = hidden_seed(secret, student, notebook)               # the same again for the same submission
-    result = grade_notebook(lesson, notebook, seed, warm_process(), remarks, refusal)
+    result = grade_submission(lesson, student, data, secret, warm_process())
 
-`Lesson` and `reassemble` are in `submission`; `hidden_seed` and `grade_notebook`, which lists what is in a result, in
-`judge`; `warm_process` in `execute`: one for each process that grades, to be asked for in the process itself, not
-before a fork. Only JailUnavailable is raised: then nothing can be graded there. `judge.without_hidden_tests` makes the
-notebook of a result fit for its author's eyes; its Markdown is a stranger's, to be shown by
-`pages.markdown.clean_markdown`.
+`Lesson` is in `submission`, `grade_submission` in `judge`, `warm_process` in `jail.outside`: one for each process that
+grades, to be asked for in the process itself, not before a fork. Only JailUnavailable is raised: then nothing can be
+graded there. `judge.without_hidden_tests` makes the notebook of a result fit for its author's eyes; its Markdown is a
+stranger's, to be shown by `pages.markdown.clean_markdown`.
 
 nbgrader does the same with `execute.Reassemble` and `execute.JailedExecute` among its preprocessors; a result that was
 found elsewhere, by a worker say, is entered by `c.JailedExecute.result = result`: then nothing is run.

@@ -22,13 +22,13 @@ from pgcourse.grading import collect, exports, journal, workers
 from pgcourse.grading.gradebook import Course
 from pgcourse.grading.pages import feedback, report
 from pgcourse.grading.similarity import known_answers
+from pgcourse.judging.statuses import Status
 from pgcourse.publishing.course import make_course
-from pgcourse.publishing.settings import ReleaseError
+from pgcourse.publishing.settings import CONFIG_NAME, ReleaseError
 
 __getattr__ = renamed.attributes(__name__)
 
 LOST = "its result is gone from results/: grade it again"
-NOT_GRADED = "not graded"  # the grader failed, not the submission: the next run tries again
 BAR = "{desc} {n_fmt} of {total_fmt} |{bar:30}| {rate_noinv_fmt}, {remaining} left"
 
 
@@ -51,7 +51,7 @@ def grade_class(
 ):
     """Grades the submissions in these folders and zips into the folder `out`; returns the Outcome.
 
-    course     the instructor's folder; one is made in `out` unless given
+    course     the instructor's folder; without it that in `out`, which is made once, and then stays as it is
     count      of processes on this machine; scheduler: the address of a Dask cluster instead
     db         the gradebook's address, instead of that in the course's settings
     unsafe     without a jail
@@ -63,49 +63,121 @@ def grade_class(
     with journal.opened(out) as book, tempfile.TemporaryDirectory(prefix="pgcourse-collected-") as scratch:
         if course is None:
             course = out / "course"
-            make_course(course, update=True, db=db)
+            if not (course / CONFIG_NAME).is_file():
+                make_course(course, update=True, db=db)
         course = Course(course, db)
         with journal.locked(course.folder, "name another --course"):
             submissions = collect.collect(places, course.lessons, scratch, course.settings, (out, course.folder))
-            outcome = Outcome(collected=len(submissions))
-            _grade(course, book, submissions, outcome, count, scheduler, unsafe, again)
-            outcome.rows = _publish(course, book, out, outcome.refused, export)
-    return outcome
+            run = _Run(course, book, out, unsafe, again)
+            run.grade(submissions, count, scheduler)
+            run.publish(export)
+    return run.outcome
 
 
-def _grade(course, book, submissions, outcome, count, scheduler, unsafe, again):
-    known = course.prepare(sorted({one.lesson for one in submissions if one.lesson in course.lessons}))
-    marks = course.marks()
-    todo = {}
-    for one in submissions:
+class _Run:
+    """One run of `pgcourse grade`, between the gradebook of a course and the journal of what has been graded."""
+
+    def __init__(self, course, book, out, unsafe, again):
+        self.course, self.book, self.out, self.unsafe, self.again = course, book, out, unsafe, again
+        self.outcome, self.marks = Outcome(), course.marks()
+
+    def grade(self, submissions, count, scheduler):
+        """Grades what has no result yet, and enters all that has one."""
+        self.outcome.collected = len(submissions)
+        self.known = self.course.prepare(
+            sorted({one.lesson for one in submissions if one.lesson in self.course.lessons})
+        )
+        todo = dict(filter(None, map(self._sort, submissions)))
+        if not todo:
+            return
+        tasks = ((key, partial(self._task, one)) for key, one in todo.items())
+        with (
+            workers.cluster(count, len(todo), scheduler) as client,
+            tqdm(total=len(todo), desc="Grading", unit=" submissions", bar_format=BAR, smoothing=0.05) as bar,
+        ):
+            for key, result in workers.graded(client, tasks):
+                if isinstance(result, str):
+                    self.outcome.failed += 1
+                    result = _nothing(Status.NOT_GRADED, f"the grader failed, run it again ({result})")
+                    self._enter(todo[key], f"{key}-failed", result)
+                else:
+                    self.outcome.graded += 1
+                    self._enter(todo[key], key, result, anew=self.again)
+                bar.update()
+
+    def _sort(self, one):
+        """(key, submission) of what is to be graded; None for what has a result, or will have none."""
         one, data = _read(one)
-        about = json.dumps([one.refusal, one.time])
-        key = journal.key_of(one.student, one.lesson, data, about, *known.get(one.lesson, ()))
+        key, result = self._find(one, data)
         if one.path:
-            filed = course.file_away(one.student, one.lesson, data, one.time)
-            one = replace(one, path=filed, inode=None)
-        if one.lesson not in known:
-            _enter(outcome, course, book, one, key, _nothing(*one.refusal, one.remarks), marks)
-        elif again or (result := book.load(key)) is None:
-            todo[key] = one
+            one = replace(one, path=self.course.file_away(one.student, one.lesson, data, one.time), inode=None)
+        if one.lesson not in self.known:
+            self._enter(one, key, _nothing(*one.refusal, one.remarks))
+        elif self.again or result is None:
+            return key, one
         else:
-            _enter(outcome, course, book, one, key, result, marks)
-    if not todo:
-        return
-    tasks = ((key, partial(_task, one, known[one.lesson], unsafe)) for key, one in todo.items())
-    with (
-        workers.cluster(count, len(todo), scheduler) as client,
-        tqdm(total=len(todo), desc="Grading", unit=" submissions", bar_format=BAR, smoothing=0.05) as bar,
-    ):
-        for key, result in workers.graded(client, tasks):
-            if isinstance(result, str):
-                sentence = f"the grader failed, run it again ({result})"
-                outcome.failed += 1
-                _enter(outcome, course, book, todo[key], f"{key}-failed", _nothing(NOT_GRADED, sentence), marks)
-            else:
-                outcome.graded += 1
-                _enter(outcome, course, book, todo[key], key, result, marks, again)
-            bar.update()
+            self._enter(one, key, result)
+        return None
+
+    def _find(self, one, data):
+        """The key of a submission's result, and the result, None if there is none; by what 0.1.0 called it, too."""
+        about, against = json.dumps([one.refusal, one.time]), self.known.get(one.lesson)
+        made_of = (against.texts, against.marks) if against else ((),)
+        for held_against in made_of:
+            key = journal.key_of(one.student, one.lesson, data, about, *held_against)
+            if (result := self.book.load(key)) is not None:
+                break
+        return key, result
+
+    def _task(self, one):
+        against = self.known[one.lesson]
+        one, data = _read(one)
+        notebooks = one.lesson, against.source, against.release
+        return workers.Task(*notebooks, one.student, data, against.secret, one.remarks, one.refusal, unsafe=self.unsafe)
+
+    def _enter(self, one, key, result, anew=False):
+        """Into the journal, then into the gradebook, whichever of the two does not have it."""
+        place, row = (one.student, one.lesson), _row(one.student, one.lesson, result)
+        older = self.book.latest.get(place)
+        if anew or self.book.load(key) is None:
+            self.book.save(key, result)
+        if anew or older != key:
+            if older and place in self.marks:
+                replaced = self.book.load(older) or _nothing(Status.LOST, LOST)
+                self.book.note("replaced", _row(*place, replaced, self.marks[place]), older)
+            self.book.note("graded", row, key)
+        if result["notebook"] and (anew or place not in self.marks or self.course.entered(*place) != key):
+            try:
+                self.course.enter(*place, key, result, one.time)
+            except ReleaseError as error:  # the others are entered; the next run tries this one again
+                self.outcome.refused[place] = f"graded, but not in the gradebook, run it again ({error})"
+
+    def publish(self, export):
+        """Writes grades.csv, the feedback pages and the report of everything that was ever graded."""
+        marks, rows, made = self.course.marks(), [], _Made(self.out / "feedback")
+        lessons = {
+            lesson: self.course.lesson(lesson) for _, lesson in self.book.latest if lesson in self.course.releases
+        }
+        for (student, lesson), key in tqdm(
+            sorted(self.book.latest.items()), desc="Writing", unit=" pages", bar_format=BAR, leave=False
+        ):
+            result = self.book.load(key) or _nothing(Status.LOST, LOST)
+            if (student, lesson) in self.outcome.refused:
+                result |= {"status": Status.NOT_GRADED, "reason": self.outcome.refused[student, lesson]}
+            mark = marks.get((student, lesson))
+            has_page = bool(result["notebook"]) and lesson in lessons
+            rows.append({**_row(student, lesson, result, mark), "has_page": has_page})
+            if has_page:
+                cells = mark and mark["cells"]
+                make = partial(feedback.page, student, lessons[lesson], result, cells)
+                made.page(f"{student}/{lesson}.html", [key, cells], make)
+        made.remember()
+        journal.write_grades(self.out / "grades.csv", rows)
+        known = frozenset().union(*map(known_answers, lessons.values()))
+        write_atomically(self.out / "report.html", report.page(rows, known=known).encode())
+        if export:
+            exports.write(self.out / "export", rows, self.course)
+        self.outcome.rows = rows
 
 
 def _read(one):
@@ -114,13 +186,7 @@ def _read(one):
         return one, one.read()
     except OSError as error:
         why = f"the file cannot be read: {error.strerror or error}"
-        return replace(one, path=None, refusal=("no access", why)), b""
-
-
-def _task(one, against, unsafe):
-    source, given_out, secret = against
-    one, data = _read(one)
-    return workers.Task(one.lesson, source, given_out, one.student, data, secret, one.remarks, one.refusal, unsafe)
+        return replace(one, path=None, refusal=(Status.NO_ACCESS, why)), b""
 
 
 def _nothing(status, reason, remarks=()):
@@ -129,60 +195,11 @@ def _nothing(status, reason, remarks=()):
     return {"status": status, "reason": reason, **zero, "remarks": list(remarks), "exercises": [], "notebook": None}
 
 
-def _enter(outcome, course, book, one, key, result, marks, again=False):
-    """Into the journal, then into the gradebook, whichever of the two does not have it."""
-    place, row = (one.student, one.lesson), _row(one.student, one.lesson, result)
-    older = book.latest.get(place)
-    if book.load(key) is None or again:
-        book.save(key, result)
-    if older != key or again:
-        if older and place in marks:
-            book.note("replaced", _row(*place, book.load(older) or _nothing("lost", LOST), marks[place]), older)
-        book.note("graded", row, key)
-    if result["notebook"] and (again or place not in marks or course.entered(*place) != key):
-        try:
-            course.enter(*place, key, result, one.time)
-        except ReleaseError as error:  # the others are entered; the next run tries this one again
-            outcome.refused[place] = f"graded, but not in the gradebook, run it again ({error})"
-
-
-# What is written
-
-
 def _row(student, lesson, result, mark=None):
     """A row of grades.csv, with what the report wants besides; mark: what the gradebook says of it."""
     told = ("status", "reason", "seconds", "cpu", "remarks", "exercises")
     scores = {name: float((mark or result)[name]) for name in ("score", "max_score")}
     return {"student": student, "lesson": lesson, **scores, **{name: result[name] for name in told}}
-
-
-def _publish(course, book, out, refused, export):
-    """Writes grades.csv, the feedback pages and the report of everything that was ever graded; returns the rows."""
-    marks, rows, made = course.marks(), [], _Made(out / "feedback")
-    lessons = {lesson: course.lesson(lesson) for _, lesson in book.latest if lesson in course.releases}
-    for (student, lesson), key in tqdm(
-        sorted(book.latest.items()), desc="Writing", unit=" pages", bar_format=BAR, leave=False
-    ):
-        result = book.load(key) or _nothing("lost", LOST)
-        if (student, lesson) in refused:
-            result |= {"status": NOT_GRADED, "reason": refused[student, lesson]}
-        mark = marks.get((student, lesson))
-        has_page = bool(result["notebook"]) and lesson in lessons
-        rows.append({**_row(student, lesson, result, mark), "has_page": has_page})
-        if has_page:
-            cells = mark and mark["cells"]
-            made.page(
-                f"{student}/{lesson}.html",
-                [key, cells],
-                partial(feedback.page, student, lessons[lesson], result, cells),
-            )
-    made.remember()
-    journal.write_grades(out / "grades.csv", rows)
-    known = frozenset().union(*map(known_answers, lessons.values()))
-    write_atomically(out / "report.html", report.page(rows, known=known).encode())
-    if export:
-        exports.write(out / "export", rows, course)
-    return rows
 
 
 class _Made:

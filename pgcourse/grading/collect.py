@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from nbgrader.plugins.zipcollect import FileNameCollectorPlugin
 from nbgrader.utils import parse_utc
 
-from pgcourse.grading.submission import MAX_FILE
+from pgcourse.grading.submission import MAX_FILE, Submission
+from pgcourse.judging.statuses import Status
 
 MAX_FILES = 100_000  # in one zip
 MAX_TOTAL = 2**35  # bytes that one zip may unpack to; a zip within it, MAX_FILE
@@ -35,44 +36,12 @@ MOODLE = r"(?P<student_id>[^/]+?_\d+)_assignsubmission_[a-z]+_?(?P<file_id>[^/]*
 CANVAS = r"(?P<student_id>[^/_]+(?:_LATE)?_\d+)_\d+_(?P<file_id>[^/]+(?:/.*)?)$"
 COPY = re.compile(r"(-\d+| ?\(\d+\)| - Copy)$", re.IGNORECASE)  # what browsers, Canvas and Windows add to a name
 MARKED = re.compile(r"~[0-9a-f]{8}$")  # on a name that is not the one given
-UNSAFE = "unsafe name"
+IS_LINK = (Status.LINK, "it is a symbolic link, and links are not followed")
 IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
 
 
 class NothingToGrade(ValueError):
     """There is no submission, or what should hold them cannot be read."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """One notebook of one student.
-
-    path     a file of the system's that holds it; None where there is a refusal
-    lesson   a lesson of the course; another name only where there is a refusal
-    time     when it was handed in, as a text that nbgrader reads, or ""
-    remarks  sentences about what was odd
-    refusal  None, or (status, sentence) for what cannot be graded at all
-    inode    (device, number) of the file that was found, None for one of ours
-    """
-
-    student: str
-    lesson: str
-    path: Path | None
-    time: str = ""
-    remarks: tuple[str, ...] = ()
-    refusal: tuple[str, str] | None = None
-    inode: tuple[int, int] | None = None
-
-    def read(self):
-        """The bytes of the very file that was found, b"" without one; OSError if another took its place."""
-        if self.path is None:
-            return b""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            now = os.fstat(descriptor)
-            if not stat.S_ISREG(now.st_mode) or self.inode not in (None, (now.st_dev, now.st_ino)):
-                raise OSError("another file took its place")
-            return file.read(MAX_FILE + 1)
 
 
 @dataclass(frozen=True)
@@ -144,7 +113,7 @@ class _Names:
     def without_wrapper(self, found):
         """The files of a zip without the one folder that they all are in, as `submitted`, if it is nobody's."""
         found = [file for file in found if not file.other or len(file.parts) > 1 or self.match(file.parts)]
-        odd = [file for file in found if file.refusal and file.refusal[0] == UNSAFE]
+        odd = [file for file in found if file.refusal and file.refusal[0] == Status.UNSAFE_NAME]
         found = [file for file in found if file not in odd]
         if not found:
             return odd
@@ -182,11 +151,11 @@ def _choose(student, lesson, files, lessons, times):
     refusals = [file.refusal for file in files if file.refusal]
     if lesson not in lessons:
         shown = lesson and _presentable(lesson, "lesson")[0]
-        unknown = "unknown lesson", f"the course has no lesson {shown}, expected one of {', '.join(lessons)}"
+        unknown = Status.UNKNOWN_LESSON, f"the course has no lesson {shown}, expected one of {', '.join(lessons)}"
         return Submission(student, shown, None, refusal=refusals[0] if refusals else unknown)
     notebooks = [file for file in files if file.parts[-1].endswith(".ipynb")]
     if not notebooks:
-        nothing = "no notebook", "the folder holds no notebook"
+        nothing = Status.NO_NOTEBOOK, "the folder holds no notebook"
         return Submission(student, lesson, None, refusal=refusals[0] if refusals else nothing)
     direct = [file for file in notebooks if len(file.parts) > 1 and file.parts[-2] == lesson]
     named = [file for file in direct if COPY.sub("", PurePosixPath(file.parts[-1]).stem) == lesson]
@@ -196,7 +165,7 @@ def _choose(student, lesson, files, lessons, times):
     if older and candidates is direct:
         names = ", ".join(sorted(_presentable(file.parts[-1], "file")[0] for file in candidates))
         sentence = f"there are several notebooks, none called {lesson}.ipynb: {names}"
-        return Submission(student, lesson, None, refusal=("several notebooks", sentence))
+        return Submission(student, lesson, None, refusal=(Status.SEVERAL_NOTEBOOKS, sentence))
     name, remarks = _presentable(newest.parts[-1], "file")[0], ()
     if direct and not exact:
         remarks += (f"the file is called {name}, expected {lesson}.ipynb",)
@@ -267,7 +236,7 @@ def _walk(root, apart):
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            yield _Found((*parts, ""), None, refusal=("no access", f"the folder cannot be read: {error.strerror}"))
+            yield _Found((*parts, ""), None, refusal=(Status.NO_ACCESS, f"the folder cannot be read: {error.strerror}"))
             continue
         seen = False
         for entry in entries:
@@ -276,7 +245,7 @@ def _walk(root, apart):
                 if not (_is_wanted(entry.name) or (len(here) < 3 and (entry.is_dir() or not os.path.exists(entry)))):
                     continue
                 seen = True
-                yield _Found(_filled(here), None, refusal=("link", "it is a symbolic link, and links are not followed"))
+                yield _Found(_filled(here), None, refusal=IS_LINK)
             elif entry.is_dir(follow_symlinks=False):
                 if len(here) < DEPTH and entry.name not in IGNORED and Path(entry.path).resolve() not in apart:
                     pending.append((here, Path(entry.path)))
@@ -284,7 +253,7 @@ def _walk(root, apart):
                 seen = True
                 yield _regular(here, entry)
         if len(parts) == 2 and not seen:
-            yield _Found((*parts, ""), None, refusal=("no notebook", "the folder holds no notebook"))
+            yield _Found((*parts, ""), None, refusal=(Status.NO_NOTEBOOK, "the folder holds no notebook"))
 
 
 def _filled(parts):
@@ -296,13 +265,13 @@ def _regular(parts, entry):
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
-        return _Found(parts, None, refusal=("no access", f"the file cannot be read: {error.strerror}"))
+        return _Found(parts, None, refusal=(Status.NO_ACCESS, f"the file cannot be read: {error.strerror}"))
     if not stat.S_ISREG(status.st_mode):
-        return _Found(parts, None, refusal=("not a file", "it is no file but a pipe, a socket or a device"))
+        return _Found(parts, None, refusal=(Status.NOT_A_FILE, "it is no file but a pipe, a socket or a device"))
     if not os.access(entry.path, os.R_OK):
-        return _Found(parts, None, refusal=("no access", "the file may not be read"))
+        return _Found(parts, None, refusal=(Status.NO_ACCESS, "the file may not be read"))
     if status.st_size > MAX_FILE:
-        return _Found(parts, None, refusal=("too large", f"it has more than {MAX_FILE // 2**20} MB"))
+        return _Found(parts, None, refusal=(Status.TOO_LARGE, f"it has more than {MAX_FILE // 2**20} MB"))
     return _Found(parts, Path(entry.path), status.st_mtime, inode=(status.st_dev, status.st_ino))
 
 
@@ -329,7 +298,7 @@ def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL):
                 if not (is_zip or _is_wanted(parts[-1])):
                     if not prefix:
                         why = f"there is {_presentable(parts[-1], 'file')[0]}, and no notebook"
-                        yield _Found(parts, None, _zip_time(info), ("no notebook", why), other=True)
+                        yield _Found(parts, None, _zip_time(info), (Status.NO_NOTEBOOK, why), other=True)
                     continue
                 path, refusal, size = _extract(file, info, folder / str(number), min(MAX_FILE, budget))
                 budget -= size
@@ -357,7 +326,7 @@ def _unpack_theirs(path, parts):
         found, why = [], "a zip that cannot be read, or larger than any that is"
     if len(found) > MAX_THEIRS:
         found, why = [], f"a zip of more than {MAX_THEIRS} notebooks"
-    refusal = "not a notebook", f"the file is {why}"
+    refusal = Status.NOT_A_NOTEBOOK, f"the file is {why}"
     yield from found or [_Found((*inside[:-1], f"{inside[-1]}.ipynb"), None, refusal=refusal)]
 
 
@@ -372,9 +341,9 @@ def _parts(name):
 def _extract(archive, info, path, most):
     """(path, refusal, bytes written) of one file of a zip."""
     if stat.S_ISLNK(info.external_attr >> 16):
-        return None, ("link", "it is a symbolic link, and links are not followed"), 0
+        return None, IS_LINK, 0
     if _parts(info.filename) != tuple(p for p in info.filename.replace("\\", "/").split("/") if p not in ("", ".")):
-        return None, (UNSAFE, "its name in the zip leads out of the folder, so it was not unpacked"), 0
+        return None, (Status.UNSAFE_NAME, "its name in the zip leads out of the folder, so it was not unpacked"), 0
     size = 0
     try:
         with archive.open(info) as file, open(path, "xb") as target:
@@ -382,11 +351,11 @@ def _extract(archive, info, path, most):
                 size += len(part)
                 if size > most:
                     path.unlink()
-                    return None, ("too large", f"it unpacks to more than {most // 2**20} MB"), size
+                    return None, (Status.TOO_LARGE, f"it unpacks to more than {most // 2**20} MB"), size
                 target.write(part)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
         path.unlink(missing_ok=True)
-        return None, ("not a notebook", f"it cannot be unpacked: {error}"), size
+        return None, (Status.NOT_A_NOTEBOOK, f"it cannot be unpacked: {error}"), size
     return path, None, size
 
 

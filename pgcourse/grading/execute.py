@@ -4,8 +4,6 @@
 nbgrader's. The lesson comes from the course's source/ and release/.
 """
 
-import atexit
-import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,8 +13,8 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Dict
 
 from pgcourse import renamed
-from pgcourse.grading.jail.outside import WarmProcess
-from pgcourse.grading.judge import grade_notebook, hidden_seed
+from pgcourse.grading.jail.outside import warm_process
+from pgcourse.grading.judge import grade_submission
 from pgcourse.grading.submission import Lesson, reassemble
 
 __getattr__ = renamed.attributes(__name__)
@@ -26,9 +24,7 @@ class Reassemble(NbGraderPreprocessor):
     """The submitted cells in the lesson's own shape, see `submission.reassemble`."""
 
     def preprocess(self, nb, resources):
-        notebook, remarks, refusal = reassemble(
-            _lesson(self, resources), nbformat.writes(nb).encode("utf-8", "replace")
-        )
+        notebook, remarks, refusal = reassemble(_lesson(self, resources), _bytes(nb))
         for remark in remarks:
             self.log.warning("%s: %s", resources["nbgrader"]["student"], remark)
         notebook.metadata["pgcourse"] = {"remarks": remarks, "refusal": refusal}
@@ -36,12 +32,10 @@ class Reassemble(NbGraderPreprocessor):
 
 
 class JailedExecute(NbGraderPreprocessor):
-    """Runs a submission's cells in a jail, and its checks outside, see `judge.grade_notebook`."""
+    """Runs a submission's cells in a jail, and its checks outside, see `judge.grade_submission`."""
 
     unsafe_no_jail = Bool(False, help="Run strangers' code with your own rights, beside the answers.").tag(config=True)
-    result = Dict(help="What `judge.grade_notebook` found for this notebook elsewhere; nothing is run then.").tag(
-        config=True
-    )
+    result = Dict(help="What `judge.grade_submission` found elsewhere; nothing is run then.").tag(config=True)
 
     def preprocess(self, nb, resources):
         result = self.result or self._grade(nb, resources)
@@ -54,26 +48,14 @@ class JailedExecute(NbGraderPreprocessor):
         about, found = resources["nbgrader"], nb.metadata.get("pgcourse", {})
         with Gradebook(about["db_url"]) as gradebook:
             secret = gradebook.find_assignment(about["assignment"]).id
-        seed = hidden_seed(secret, about["student"], nb)
-        refusal = found.get("refusal")
+        refusal = found.get("refusal") and tuple(found["refusal"])
         warm = warm_process(unsafe=self.unsafe_no_jail)
-        remarks = found.get("remarks", [])
-        return grade_notebook(_lesson(self, resources), nb, seed, warm, remarks, refusal and tuple(refusal))
+        given = _lesson(self, resources), about["student"], _bytes(nb), secret, warm
+        return grade_submission(*given, found.get("remarks", []), refusal)
 
 
-_warm_processes = {}
-
-
-def warm_process(limits=None, unsafe=False):
-    """This process's own WarmProcess, started when it is first asked for, closed when the process ends.
-
-    Raises JailUnavailable where there can be none.
-    """
-    key = (os.getpid(), limits, unsafe)
-    if key not in _warm_processes:
-        _warm_processes[key] = WarmProcess(limits, unsafe)
-        atexit.register(_warm_processes[key].close)
-    return _warm_processes[key]
+def _bytes(notebook):
+    return nbformat.writes(notebook).encode("utf-8", "replace")
 
 
 def _lesson(preprocessor, resources):

@@ -10,6 +10,7 @@ import os
 import shutil
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -19,7 +20,8 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from pgcourse.files import read_json, write_atomically
-from pgcourse.grading.submission import Lesson
+from pgcourse.grading.submission import Lesson, bare
+from pgcourse.publishing import manifest
 from pgcourse.publishing.course import generate
 from pgcourse.publishing.settings import CONFIG_NAME, nbgrader_at, settings_of
 
@@ -29,6 +31,21 @@ REPLACED = "replaced"  # in the course: submissions that a newer one took the pl
 
 class GradebookError(RuntimeError):
     """The course's gradebook cannot be used; str() says why. What has been graded is kept."""
+
+
+@dataclass(frozen=True)
+class HeldAgainst:
+    """What a lesson's submissions are held against: its source and release without outputs, as text, and a secret.
+
+    marks: what a result's key is made of besides the submission; it stays the same where somebody only runs the
+    course's notebooks, or saves them with another program. texts: what 0.1.0 made it of.
+    """
+
+    source: str
+    release: str
+    secret: str
+    marks: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 class Course:
@@ -56,8 +73,7 @@ class Course:
 
     def lesson(self, name):
         """The submission.Lesson of that name."""
-        pair = (nbformat.read(paths[name], as_version=4) for paths in (self.sources, self.releases))
-        return Lesson.of(name, *pair)
+        return Lesson.of(name, *(nbformat.read(paths[name], 4) for paths in (self.sources, self.releases)))
 
     @contextmanager
     def gradebook(self):
@@ -71,7 +87,7 @@ class Course:
             raise GradebookError(f"The gradebook does not answer: {str(error).splitlines()[0]}") from None
 
     def prepare(self, lessons):
-        """Sees that lessons are in the gradebook and have a release; returns {lesson: (source, release, secret)}."""
+        """Sees that lessons are in the gradebook and have a release; returns {lesson: HeldAgainst}."""
         with self.gradebook() as gradebook:
             known = {notebook.name for assignment in gradebook.assignments for notebook in assignment.notebooks}
         for lesson in lessons:
@@ -80,9 +96,13 @@ class Course:
                 self.releases[lesson] = self._notebook("release", ".", lesson)
         with self.gradebook() as gradebook:
             secrets = {lesson: gradebook.find_assignment(lesson).id for lesson in lessons}
-        texts = ({name: paths[name].read_text("utf-8") for name in lessons} for paths in (self.sources, self.releases))
-        sources, releases = texts
-        return {lesson: (sources[lesson], releases[lesson], secrets[lesson]) for lesson in lessons}
+        return {lesson: self._held_against(lesson, secrets[lesson]) for lesson in lessons}
+
+    def _held_against(self, lesson, secret):
+        texts = [paths[lesson].read_text("utf-8") for paths in (self.sources, self.releases)]
+        marks = [manifest.fingerprint(f"{lesson}.ipynb", text.encode()) for text in texts]
+        source, release = (nbformat.writes(bare(nbformat.reads(text, 4))) for text in texts)
+        return HeldAgainst(source, release, secret, (*marks, secret), (*texts, secret))
 
     def file_away(self, student, lesson, data, time):
         """Puts what was handed in where nbgrader looks for it, and says where; what lay there is kept in `replaced`."""

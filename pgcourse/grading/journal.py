@@ -27,7 +27,7 @@ class Busy(RuntimeError):
 
 
 def key_of(student, lesson, data, *held_against):
-    """The name of a result: of these bytes, from this student, held against these texts."""
+    """The name of a result: of these bytes, from this student, held against these texts, or what stands for them."""
     head = json.dumps([student, lesson, [hashlib.sha256(text.encode()).hexdigest() for text in held_against]])
     return hashlib.sha256(head.encode() + b"\n" + data).hexdigest()[:32]
 

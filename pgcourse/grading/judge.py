@@ -11,6 +11,7 @@ import copy
 import hashlib
 import io
 import os
+import resource
 import time
 from base64 import b64encode
 
@@ -20,33 +21,65 @@ from nbgrader.preprocessors import ClearHiddenTests
 from pgcourse import checking, renamed
 from pgcourse.exercises import EXERCISES
 from pgcourse.grading.jail.outside import JailDied, JailUnavailable
-from pgcourse.grading.submission import content_hash, is_answer, is_check, label
+from pgcourse.grading.similarity import fingerprint
+from pgcourse.grading.submission import content_hash, is_answer, is_check, label, reassemble
 from pgcourse.judging import messages, verdicts
 from pgcourse.judging.calling import Problem
+from pgcourse.judging.statuses import Status
 
 __getattr__ = renamed.attributes(__name__)
 
+ROOM = 2**31  # bytes that reading a file may take: a small one can describe a giant
 MAX_SHOWN = 2**24  # bytes that all cells of a notebook may show and keep
-FATAL = ("out of memory", "timed out", "died", "not defined")  # there is no point in asking again
-GRAVEST_FIRST = (
-    *("out of memory", "timed out", "died", "unreadable", "reference", "raised", "mutated", "not a function"),
-    *("not numbers", "shape", "no graph", "wrong", "not defined", "not attempted"),
-)
+MAX_SOURCE = 4000  # characters of an answer that are kept for the report
 
 
 def hidden_seed(secret, student, notebook):
-    """The seed of a submission's hidden cases: the same whenever this very submission is graded again.
-
-    secret: what only the gradebook knows, such as nbgrader's id of the assignment.
-    """
+    """The seed of a submission's hidden cases: the same whenever this very submission is graded again."""
     key = "/".join([secret, student, content_hash(notebook)])
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
+
+
+def grade_submission(lesson, student, data, secret, warm, remarks=(), refusal=None):
+    """The result of one submission, from the bytes of its file: the one way in which anything is graded.
+
+    lesson: a `submission.Lesson`. secret: what only the gradebook knows, such as nbgrader's id of the assignment.
+    warm: a WarmProcess of this very process. remarks, refusal: what is known of the file already; a refusal is
+    (status, sentence), and then nothing in it is graded.
+
+    What `grade_notebook` gives; each exercise also has "source", "fingerprint" and "size" of its answer.
+    """
+    with _little_memory():
+        notebook, found, unusable = reassemble(lesson, b"" if refusal else data)
+    if not refusal:
+        remarks, refusal = [*remarks, *found], unusable
+    result = grade_notebook(lesson, notebook, hidden_seed(secret, student, notebook), warm, remarks, refusal)
+    sources = {label(cell).get("grade_id"): cell.source for cell in result["notebook"].cells}
+    for exercise in result["exercises"]:
+        source = sources.get(exercise["name"], "")
+        exercise["source"] = source[:MAX_SOURCE]
+        exercise["fingerprint"], exercise["size"] = fingerprint(source)
+    return result
+
+
+@contextlib.contextmanager
+def _little_memory():
+    """A file that needs more is no notebook; without the limit it would take the machine with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    most = now + ROOM if hard == resource.RLIM_INFINITY else min(now + ROOM, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
     """The result of a notebook from `submission.reassemble`, a dictionary that JSON can hold:
 
-    status     "passed", or what was worst, such as "wrong", "timed out", "out of memory" or "not a notebook"
+    status     a `Status`: "passed", or what was worst
     reason     the same in a sentence, never empty
     score, max_score   of the checks; what is graded by hand comes later
     seconds, cpu       of the clock, and of the processors by the submission
@@ -65,7 +98,7 @@ def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
         return _graded(lesson, notebook, seed, warm, [*remarks, "the warm process was lost once"], refusal)
     except JailUnavailable:
         warm.restart()  # if there is one for others, it is the submission's doing
-        refusal = ("died", "its jail was lost twice, and all warm processes with it")
+        refusal = (Status.DIED, "its jail was lost twice, and all warm processes with it")
         return _graded(lesson, notebook, seed, warm, remarks, refusal)
 
 
@@ -117,11 +150,10 @@ def _run_imports(lesson, execution):
 
 
 def _summary(exercises):
-    failed = [exercise for exercise in exercises if exercise["status"] != "passed"]
+    failed = [exercise for exercise in exercises if exercise["status"] != Status.PASSED]
     if not failed:
-        return "passed", "every check passed"
-    order = {status: number for number, status in enumerate(GRAVEST_FIRST)}
-    worst = min(failed, key=lambda exercise: order.get(exercise["status"], 0))["status"]
+        return Status.PASSED, "every check passed"
+    worst = max((Status(exercise["status"]) for exercise in failed), key=lambda status: status.gravity)
     return worst, "; ".join(f"{exercise['name']}: {exercise['status']}" for exercise in failed)
 
 
@@ -148,7 +180,7 @@ class Execution:
             status, shown = death.kind, [{"error": death.kind, "text": f"This cell {death}."}]
         if name is None:
             self.spare -= time.monotonic() - started
-        if status in ("passed", "raised"):
+        if status in (Status.PASSED, Status.RAISED):
             self._ran.append(source)
         self.fates[name] = status
         return status, self._kept(shown)
@@ -169,10 +201,10 @@ class Execution:
         except JailDied as death:
             self._bury(death)
             return Problem(death.kind, str(death))
-        if isinstance(outcome, Problem) and outcome.kind == "not defined":
-            fate = self.fates.get(name, "passed")
-            why = "" if fate == "passed" else f": its cell {'ended the jail' if fate == 'died' else fate}"
-            return Problem("not defined" if fate == "passed" else fate, f"is not defined{why}")
+        if isinstance(outcome, Problem) and outcome.kind == Status.NOT_DEFINED:
+            fate = self.fates.get(name, Status.PASSED)
+            why = "" if fate == Status.PASSED else f": its cell {'ended the jail' if fate == Status.DIED else fate}"
+            return Problem(outcome.kind if fate == Status.PASSED else fate, f"is not defined{why}")
         return outcome
 
     def _open(self, seconds):
@@ -194,7 +226,9 @@ class Execution:
         return self.jail
 
     def _over(self):
-        return JailDied("timed out", f"had no time left: the limit is {self.limits.total_seconds:g} s for everything")
+        return JailDied(
+            Status.TIMED_OUT, f"had no time left: the limit is {self.limits.total_seconds:g} s for everything"
+        )
 
     def _bury(self, death):
         if self.jail is not None and self.jail.end:
@@ -249,7 +283,7 @@ def _judge(cell, seed, execution, refusal):
     def check(answer, name=None, *, seed=0):
         verdict = _verdict(EXERCISES[name or answer.__name__], answer.__name__, seed, execution)
         verdicts.append(verdict)
-        if verdict.status != "passed":
+        if verdict.status != Status.PASSED:
             raise checking.CheckFailed(messages.as_text(verdict), verdict)
         print(f"✓ {verdict.sentence}.")
 
@@ -266,11 +300,11 @@ def _judge(cell, seed, execution, refusal):
     if message:
         cell.outputs.append(failure)
     verdict = verdicts[-1] if verdicts else None
-    status = refusal[0] if refusal else "passed" if not message else verdict.status if verdict else "wrong"
+    status = Status.PASSED if not message else verdict.status if verdict else Status.WRONG
     points = float(label(cell).get("points", 0))
     return {
         "name": label(cell)["grade_id"].removeprefix("check-"),
-        "status": "wrong" if message and status == "passed" else status,
+        "status": refusal[0] if refusal else Status.WRONG if message and status == Status.PASSED else status,
         "points": points,
         "score": 0.0 if message else points,
         "message": message,
@@ -294,25 +328,15 @@ def _seeded(seed):
 
 def _verdict(exercise, name, seed, execution):
     """As `verdicts.judge` finds it. A result that it cannot even read, of other names say, is a failure."""
-    deadline, dead = time.monotonic() + exercise.time_limit, None
 
-    def call(inputs):
-        nonlocal dead
-        left = deadline - time.monotonic()
-        if dead is None and left <= 0:
-            dead = Problem("timed out", f"took longer than {exercise.time_limit:g} s for all cases")
-        if dead is not None:
-            return dead
-        outcome = execution.call(name, inputs, exercise.probe, left)
-        if isinstance(outcome, Problem) and outcome.kind in FATAL:
-            dead = outcome
-        return outcome
+    def call(inputs, seconds):
+        return execution.call(name, inputs, exercise.probe, seconds)
 
     try:
         return verdicts.judge(exercise, call, seed)
     except (Problem, LookupError, TypeError, ValueError, ArithmeticError) as error:
         sentence = f"{exercise.name} gave what cannot be judged ({type(error).__name__}: {error})"
-        return verdicts.Verdict(exercise, "unreadable", sentence)
+        return verdicts.Verdict(exercise, Status.UNREADABLE, sentence)
 
 
 def _as_output(shown):

@@ -6,13 +6,17 @@ so that a cell which was deleted, copied, moved, retyped or relabelled costs nob
 
 import hashlib
 import json
+import os
 import re
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 import nbformat
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from pgcourse import renamed
+from pgcourse.judging.statuses import Status
 from pgcourse.publishing.settings import WRITTEN
 
 __getattr__ = renamed.attributes(__name__)
@@ -23,6 +27,38 @@ MAX_SOURCE = 100_000  # characters of a cell
 MAX_TEXT = 2**21  # characters of all cells
 MAX_ATTACHMENTS = 2**22  # characters of a notebook's pictures
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One notebook of one student.
+
+    path     a file of the system's that holds it; None where there is a refusal
+    lesson   a lesson of the course; another name only where there is a refusal
+    time     when it was handed in, as a text that nbgrader reads, or ""
+    remarks  sentences about what was odd
+    refusal  None, or (status, sentence) for what cannot be graded at all
+    inode    (device, number) of the file that was found, None for one of ours
+    """
+
+    student: str
+    lesson: str
+    path: Path | None
+    time: str = ""
+    remarks: tuple[str, ...] = ()
+    refusal: tuple[str, str] | None = None
+    inode: tuple[int, int] | None = None
+
+    def read(self):
+        """The bytes of the very file that was found, b"" without one; OSError if another took its place."""
+        if self.path is None:
+            return b""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            now = os.fstat(descriptor)
+            if not stat.S_ISREG(now.st_mode) or self.inode not in (None, (now.st_dev, now.st_ino)):
+                raise OSError("another file took its place")
+            return file.read(MAX_FILE + 1)
 
 
 @dataclass(frozen=True)
@@ -40,9 +76,20 @@ class Lesson:
             release, resources = nbformat.from_dict(source), {}
             for preprocessor in (ClearSolutions(text_stub=WRITTEN), ClearHiddenTests()):
                 release, resources = preprocessor.preprocess(release, resources)
+        source, release = bare(source), bare(release)
         if [cell.cell_type for cell in source.cells] != [cell.cell_type for cell in release.cells]:
             raise ValueError(f"{name}: the release has other cells than the source: run pgcourse release again")
         return cls(name, source, release)
+
+
+def bare(notebook):
+    """A copy without what running it leaves: outputs, counts, and the empty cell after the last."""
+    notebook = nbformat.from_dict(notebook)
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip() or label(cell)]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
 
 
 def label(cell):
@@ -69,13 +116,12 @@ def reassemble(lesson, data):
     """
     try:
         cells = _cells(data)
-    except ValueError as error:
-        status, _, sentence = str(error).partition(": ")
-        return _assemble(lesson, {}, {}), [], (status, sentence)
+    except _Unusable as error:
+        return _assemble(lesson, {}, {}), [], error.args
     found = [_counterpart(lesson, cell) for cell in cells]
     if not any(number is not None and label(lesson.source.cells[number]) for number in found):
         sentence = f"the file has none of the exercises of {lesson.name}"
-        return _assemble(lesson, {}, {}), [], ("another notebook", sentence)
+        return _assemble(lesson, {}, {}), [], (Status.ANOTHER_NOTEBOOK, sentence)
     answers, added, remarks = _sort(lesson, cells, found)
     return _assemble(lesson, answers, added), remarks, None
 
@@ -85,12 +131,16 @@ def content_hash(notebook):
     return hashlib.sha256(json.dumps([[c.cell_type, c.source] for c in notebook.cells]).encode()).hexdigest()
 
 
+class _Unusable(Exception):
+    """There is nothing to grade in a file; the arguments are the refusal, (status, sentence)."""
+
+
 def _cells(data):
-    """[{cell_type, source, id, metadata, attachments}] of a file; ValueError("status: sentence")."""
+    """[{cell_type, source, id, metadata, attachments}] of a file; raises _Unusable."""
     if len(data) > MAX_FILE:
-        raise ValueError(f"too large: the file has {len(data) // 2**20} MB, at most {MAX_FILE // 2**20} are read")
+        raise _Unusable(Status.TOO_LARGE, f"the file has {len(data) // 2**20} MB, at most {MAX_FILE // 2**20} are read")
     if not data.strip():
-        raise ValueError("empty: the file is empty")
+        raise _Unusable(Status.EMPTY, "the file is empty")
     try:
         notebook = json.loads(data)
         if not isinstance(notebook, dict):
@@ -100,11 +150,12 @@ def _cells(data):
         cells = [_cell(cell) for cell in notebook["cells"][:MAX_CELLS] if isinstance(cell, dict)]
         _limit_pictures(cells)
     except Exception as error:  # nbformat's conversions raise anything, json RecursionError
-        raise ValueError(f"not a notebook: the file is no Jupyter notebook ({type(error).__name__})") from None
+        sentence = f"the file is no Jupyter notebook ({type(error).__name__})"
+        raise _Unusable(Status.NOT_A_NOTEBOOK, sentence) from None
     if (length := sum(len(cell["source"]) for cell in cells)) > MAX_TEXT:
-        raise ValueError(f"too large: its cells hold {length} characters, at most {MAX_TEXT} are read")
+        raise _Unusable(Status.TOO_LARGE, f"its cells hold {length} characters, at most {MAX_TEXT} are read")
     if not any(cell["source"].strip() for cell in cells):
-        raise ValueError("empty: the notebook has no cell with anything in it")
+        raise _Unusable(Status.EMPTY, "the notebook has no cell with anything in it")
     return cells
 
 

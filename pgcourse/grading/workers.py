@@ -8,7 +8,6 @@ given to another one.
 import contextlib
 import json
 import os
-import resource
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -18,17 +17,13 @@ import dask
 import nbformat
 from distributed import CancelledError, Client, KilledWorker, LocalCluster, wait
 
-from pgcourse.grading.execute import warm_process
-from pgcourse.grading.jail.outside import JailUnavailable
-from pgcourse.grading.judge import grade_notebook, hidden_seed
-from pgcourse.grading.similarity import fingerprint
-from pgcourse.grading.submission import Lesson, label, reassemble
+from pgcourse.grading.jail.outside import JailUnavailable, warm_process
+from pgcourse.grading.judge import grade_submission
+from pgcourse.grading.submission import Lesson
 
 PATIENCE = 30  # seconds for a scheduler's first answer
 PAUSE = 3  # seconds without a result, after which lost workers are replaced
 TRIES = 2  # at a task whose worker dies, each of them Dask's own three
-ROOM = 2**31  # bytes that reading a file may take: a small one can describe a giant
-SHOWN = 4000  # characters of an answer that are kept for the report
 _one_at_a_time = threading.Lock()  # a worker may have several threads: what is printed and the seed are the process's
 
 
@@ -55,41 +50,16 @@ class Task:
 
 
 def grade_task(task):
-    """The result of `grade_notebook` as JSON; exercises also have "source", "fingerprint" and "size" of the answer."""
+    """The result of `judge.grade_submission`, as JSON."""
     with _one_at_a_time:
-        warm = warm_process(unsafe=task.unsafe)
-        lesson = _lesson(task.lesson, task.source, task.release)
-        with _little_memory():
-            notebook, remarks, refusal = reassemble(lesson, task.data)
-        if task.refusal:
-            notebook, remarks, refusal = reassemble(lesson, b"")[0], [], task.refusal
-        seed = hidden_seed(task.secret, task.student, notebook)
-        result = grade_notebook(lesson, notebook, seed, warm, [*task.remarks, *remarks], refusal)
-    sources = {label(cell).get("grade_id"): cell.source for cell in result["notebook"].cells}
-    for exercise in result["exercises"]:
-        source = sources.get(exercise["name"], "")
-        exercise["source"] = source[:SHOWN]
-        exercise["fingerprint"], exercise["size"] = fingerprint(source)
+        lesson, warm = _lesson(task.lesson, task.source, task.release), warm_process(unsafe=task.unsafe)
+        result = grade_submission(lesson, task.student, task.data, task.secret, warm, task.remarks, task.refusal)
     return json.dumps(result)
 
 
 @lru_cache(maxsize=16)
 def _lesson(name, source, release):
     return Lesson.of(name, nbformat.reads(source, 4), nbformat.reads(release, 4))
-
-
-@contextlib.contextmanager
-def _little_memory():
-    """A file that needs more is no notebook; without the limit it would take the machine with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    with open("/proc/self/statm") as file:
-        now = int(file.read().split()[0]) * resource.getpagesize()
-    most = now + ROOM if hard == resource.RLIM_INFINITY else min(now + ROOM, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 @contextlib.contextmanager

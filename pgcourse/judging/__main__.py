@@ -3,22 +3,18 @@
 import sys
 
 from pgcourse.exercises import EXERCISES
-from pgcourse.judging.verdicts import judge, run
+from pgcourse.judging.verdicts import verdict_on
 
 
 def matrix(exercises, seed=0):
     """Text: for each exercise the misconceptions that fail with their own hint, and the alternatives that pass."""
     lines = [f"{'exercise':32}{'misconceptions':>16}{'alternatives':>14}"]
     for exercise in exercises:
-        own = [m for m in exercise.misconceptions if _verdict(exercise, m.wrong, seed).misconception is m]
-        passed = [a for a in exercise.accepts if _verdict(exercise, a, seed).status == "passed"]
+        own = [m for m in exercise.misconceptions if verdict_on(exercise, m.wrong, seed).misconception is m]
+        passed = [a for a in exercise.accepts if verdict_on(exercise, a, seed).status == "passed"]
         killed = f"{len(own)}/{len(exercise.misconceptions)}"
         lines.append(f"{exercise.name:32}{killed:>16}{f'{len(passed)}/{len(exercise.accepts)}':>14}")
     return "\n".join(lines)
-
-
-def _verdict(exercise, answer, seed):
-    return judge(exercise, lambda inputs: run(answer, inputs, exercise.probe), seed)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from contextlib import contextmanager, redirect_stderr
 import gymnasium
 import numpy as np
 
+from pgcourse.judging.statuses import Status
 from pgcourse.mdp import TabularMDP
 
 MAX_ENTRIES = 10**6  # of a result; no exercise asks for a thousandth of it
@@ -31,8 +32,7 @@ SHAPE_ERRORS = re.compile(
 class Problem(Exception):
     """Why an answer gave nothing that could be judged: its kind, a sentence without a subject, and a key.
 
-    kind: "not attempted", "raised", "timed out", "mutated", "not numbers", "shape", "no graph", "not a function" or
-    "reference". Two answers failed in the same way if their keys are equal.
+    kind: one of `statuses.PROBLEMS`. Two answers failed in the same way if their keys are equal.
     """
 
     def __init__(self, kind, message, key=None):
@@ -52,7 +52,7 @@ def probe(answer, inputs, kind="function", time_limit=None):
     answer writes to stderr goes to stdout.
     """
     if not callable(answer):
-        raise Problem("not a function", f"is a {_type(answer)}, expected the function itself, without calling it")
+        raise Problem(Status.NOT_A_FUNCTION, f"is a {_type(answer)}, expected the function itself, without calling it")
     given = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
     supervision = _Supervision(time_limit)
     try:
@@ -67,10 +67,10 @@ def probe(answer, inputs, kind="function", time_limit=None):
         if not supervision.expired:
             raise _raised(error) from None
     if supervision.expired:
-        raise Problem("timed out", "took too long and was stopped: is there a loop that never ends?")
+        raise Problem(Status.TIMED_OUT, "took too long and was stopped: is there a loop that never ends?")
     for name, value in inputs.items():
         if isinstance(value, np.ndarray) and not _identical(given[name], value):
-            raise Problem("mutated", f"changed its input {name}: work on a copy of it", f"mutated {name}")
+            raise Problem(Status.MUTATED, f"changed its input {name}: work on a copy of it", f"mutated {name}")
     return outputs
 
 
@@ -104,18 +104,20 @@ def _surrogate_loss(answer, given):
     loss = answer(log_probs.requires_grad_(), *others)
     if log_probs.grad is not None:
         message = "called backward() itself: return the loss, and leave backward() to whoever trains with it"
-        raise Problem("mutated", message, "backward inside")
+        raise Problem(Status.MUTATED, message, "backward inside")
     if loss is None:
         as_array(loss)
     if not isinstance(loss, torch.Tensor):
-        raise Problem("no graph", f"returned a {_type(loss)}, expected a torch scalar with the graph it came from")
+        raise Problem(Status.NO_GRAPH, f"returned a {_type(loss)}, expected a torch scalar with the graph it came from")
     if loss.ndim:
         shape = tuple(loss.shape)
-        raise Problem("shape", f"returned a loss of shape {shape}, expected a scalar, shape ()", f"shape {shape}")
+        raise Problem(Status.SHAPE, f"returned a loss of shape {shape}, expected a scalar, shape ()", f"shape {shape}")
     if loss.requires_grad:
         loss.backward()
     if log_probs.grad is None:
-        raise Problem("no graph", "returned a loss whose graph does not lead back to log_probs: there is no gradient")
+        raise Problem(
+            Status.NO_GRAPH, "returned a loss whose graph does not lead back to log_probs: there is no gradient"
+        )
     return {"log_probs.grad": as_array(log_probs.grad)}
 
 
@@ -125,7 +127,7 @@ def _rollout_episode(answer, given):
     names = ("observations", "actions", "rewards", "terminated")
     if not isinstance(result, list | tuple) or len(result) != len(names):
         count = f" of {len(result)}" if isinstance(result, list | tuple) else ""
-        raise Problem("shape", f"returned a {_type(result)}{count}, expected the tuple ({', '.join(names)})")
+        raise Problem(Status.SHAPE, f"returned a {_type(result)}{count}, expected the tuple ({', '.join(names)})")
     outputs = {}
     for name, value in zip(names, result, strict=True):
         try:
@@ -148,11 +150,13 @@ def _capstone(answer, given):
             act = answer(given["seed"])
         if not callable(act):
             got = "None" if act is None else f"a {_type(act)}"
-            raise Problem("not numbers", f"returned {got}, expected a function act(observations) → actions", "no act")
+            raise Problem(
+                Status.NOT_NUMBERS, f"returned {got}, expected a function act(observations) → actions", "no act"
+            )
         _kept[:] = [answer, act]
         return {"trained": np.array(True)}
     if not _kept or _kept[0] is not answer:
-        raise Problem("raised", "was asked to act before it was trained")
+        raise Problem(Status.RAISED, "was asked to act before it was trained")
     observations = given["observations"].astype(np.float32)  # as the environment gives them
     try:
         with _one_thread():
@@ -270,13 +274,15 @@ def as_array(value):
     """A plain array of bool, int64, float32 or float64 from whatever an answer returned; Problem if there is none."""
     torch = sys.modules.get("torch")
     if value is None:
-        raise Problem("not numbers", "returned None: is the return statement missing?", "returned None")
+        raise Problem(Status.NOT_NUMBERS, "returned None: is the return statement missing?", "returned None")
     if isinstance(value, list | tuple):
         if len(value) > MAX_ENTRIES:
-            raise Problem("not numbers", f"returned {len(value)} entries, far more than expected")
+            raise Problem(Status.NOT_NUMBERS, f"returned {len(value)} entries, far more than expected")
         parts = [as_array(part) for part in value]
         if len({part.shape for part in parts}) > 1:
-            raise Problem("not numbers", f"returned a ragged {_type(value)}: its parts have different shapes", "ragged")
+            raise Problem(
+                Status.NOT_NUMBERS, f"returned a ragged {_type(value)}: its parts have different shapes", "ragged"
+            )
         return np.stack(parts) if parts else np.zeros(0)
     if torch is not None and isinstance(value, torch.Tensor):
         if value.dtype == torch.bfloat16:
@@ -294,7 +300,7 @@ def as_array(value):
     elif value.size <= MAX_ENTRIES:
         return as_array(value.tolist())
     if value.size > MAX_ENTRIES:
-        raise Problem("not numbers", f"returned {value.size} entries, far more than expected")
+        raise Problem(Status.NOT_NUMBERS, f"returned {value.size} entries, far more than expected")
     if value.dtype.kind == "f" and value.dtype.itemsize == 2:
         raise _unreadable("float16 numbers, too coarse to be judged,")
     if value.dtype.kind not in "biuf":
@@ -315,18 +321,20 @@ def _from_other(value):
 
 
 def _unreadable(what):
-    return Problem("not numbers", f"returned {what} expected numbers: an array, a list or a float", f"returned {what}")
+    return Problem(
+        Status.NOT_NUMBERS, f"returned {what} expected numbers: an array, a list or a float", f"returned {what}"
+    )
 
 
 def _raised(error):
     text = _text(error)
     name = type(error).__name__
     if isinstance(error, NotImplementedError) and _is_stub(error):
-        return Problem("not attempted", "raised NotImplementedError")
+        return Problem(Status.NOT_ATTEMPTED, "raised NotImplementedError")
     line = _line(error.__traceback__)
     is_shape_error = isinstance(error, ValueError | RuntimeError) and SHAPE_ERRORS.search(text)
     message = f"raised {name}" + (f": {text}" if text else "") + (f" (in the line {line})" if line else "")
-    return Problem("raised", message, "shapes that do not fit" if is_shape_error else f"{name}: {text}")
+    return Problem(Status.RAISED, message, "shapes that do not fit" if is_shape_error else f"{name}: {text}")
 
 
 def _is_stub(error):

@@ -1,7 +1,7 @@
 """Whether an answer is right, and if not, which mistake it looks like: pure functions, in the notebook and the grader.
 
-Nothing here calls an answer. Somebody hands in `call(inputs)`, which returns named arrays or a `calling.Problem`; the
-misconceptions, which are ours, are run right here.
+Nothing here calls an answer. Somebody hands in `call(inputs, seconds)`, which returns named arrays or a
+`calling.Problem`; the misconceptions, which are ours, are run right here.
 
 When numbers are equal. A right answer differs from the oracle by roundings, each of at most ε times the quantity
 rounded, and no honest intermediate quantity is much larger than the largest number in sight (inputs, padding too, and
@@ -10,6 +10,7 @@ hundred terms may gather. ε is that of the answer's own type. Where float64 arr
 case, they came from float32: numbers computed in float64 have 29 more random bits.
 """
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,14 @@ import numpy as np
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.judging import calling
 from pgcourse.judging.calling import Problem
+from pgcourse.judging.statuses import FINAL, Status
 
 PRECISE, SINGLE = (float(np.finfo(kind).eps) for kind in (np.float64, np.float32))
 SINGLE_HINT = (
     "It agrees to about seven digits and no further. Something in it works in float32 (torch.Tensor and .float() do) "
     "or approximates, or adds a small number for safety: keep float64, and the bare formula."
 )
+CASELESS = (Status.REFERENCE, Status.NOT_A_FUNCTION, Status.NOT_DEFINED)  # then no case would explain anything
 MAX_SHOWN_AXES = 4  # a result of eight axes, abridged, is still a million numbers
 ALSO_SIGN = "Besides, the sign is turned round."
 SIGN_HINT = "In every case this is the expected result with the opposite sign."
@@ -38,7 +41,7 @@ EXTRA_AXIS_HINT = "There is an axis too many: a sum or a mean is missing, or a k
 class Verdict:
     """What became of an answer.
 
-    status         "passed", "not attempted", "wrong", or the kind of Problem it had
+    status         a `statuses.Status`
     sentence       what is wrong, with the exercise's name
     rows           the smallest failing case as (what, name, value): its inputs, what it got, what was expected
     place          which case that is, and of how many
@@ -56,7 +59,11 @@ class Verdict:
 
 
 def judge(exercise, call, seed=0):
-    """The Verdict on `call(inputs)` → named arrays or a Problem, over the cases of that seed."""
+    """The Verdict on `call(inputs, seconds)` → named arrays or a Problem, over the cases of that seed.
+
+    seconds: what is left of the exercise's time for all cases together.
+    """
+    call = _in_time(call, exercise.time_limit)
     if exercise.trial:
         return _try_out(exercise, call, seed)
     cases = exercise.cases(seed)
@@ -64,9 +71,9 @@ def judge(exercise, call, seed=0):
     for inputs in cases:
         outcomes.append(call(inputs))
         kind = _kind(outcomes[-1])
-        if kind == "not attempted" and len(outcomes) == 1:
-            return Verdict(exercise, kind, f"{exercise.name}: not attempted yet")
-        if kind in ("timed out", "reference", "not a function"):
+        if kind == Status.NOT_ATTEMPTED and len(outcomes) == 1:
+            return _not_attempted(exercise)
+        if kind in FINAL:
             break
     eps = _epsilons(outcomes)
     failures = []
@@ -74,14 +81,11 @@ def judge(exercise, call, seed=0):
         wrong = disagreement(expected(exercise, inputs), outcome, inputs, exercise.roundings, eps)
         if wrong:
             size = sum(np.size(value) for value in inputs.values())
-            failures.append(
-                (size, number, _kind(outcome).replace("not attempted", "raised"), f"{exercise.name} {wrong}")
-            )
+            failures.append((size, number, _after_the_first(_kind(outcome)), f"{exercise.name} {wrong}"))
     if not failures:
-        return Verdict(exercise, "passed", f"{exercise.name}: right in all {len(cases)} cases")
+        return Verdict(exercise, Status.PASSED, f"{exercise.name}: right in all {len(cases)} cases")
     _, number, kind, sentence = min(failures) if len(outcomes) == len(cases) else failures[-1]
-    hidden = kind in ("reference", "not a function")
-    rows = () if hidden else _rows(exercise, cases[number - 1], outcomes[number - 1], eps)
+    rows = () if kind in CASELESS else _rows(exercise, cases[number - 1], outcomes[number - 1], eps)
     misconception, hint = _diagnose(exercise, cases, outcomes)
     return Verdict(exercise, kind, sentence, rows, f"case {number} of {len(cases)}", misconception, hint)
 
@@ -100,25 +104,52 @@ def _try_out(exercise, call, seed):
         try:
             outcomes.append(exercise.trial.play(insist, inputs))
         except Problem as problem:
-            if problem.kind == "not attempted" and number == 1:
-                return Verdict(exercise, problem.kind, f"{exercise.name}: not attempted yet")
-            kind, sentence, symptom = problem.kind.replace("not attempted", "raised"), problem.message, problem.key
-            hidden = kind in ("reference", "not a function")
-            rows = () if hidden else tuple(("input", name, _show(value)) for name, value in inputs.items())
+            if problem.kind == Status.NOT_ATTEMPTED and number == 1:
+                return _not_attempted(exercise)
+            kind, sentence, symptom = _after_the_first(problem.kind), problem.message, problem.key
+            rows = () if kind in CASELESS else tuple(("input", name, _show(value)) for name, value in inputs.items())
             break
     else:
         sentence, number, rows, symptom = exercise.trial.assess(outcomes)
         if not rows:
-            return Verdict(exercise, "passed", f"{exercise.name}: {sentence}")
-        kind = "wrong"
+            return Verdict(exercise, Status.PASSED, f"{exercise.name}: {sentence}")
+        kind = Status.WRONG
     misconception = next((m for m in exercise.misconceptions if m.name == symptom), None)
     hint = misconception.hint if misconception else ""
     place = f"case {number} of {len(cases)}"
     return Verdict(exercise, kind, f"{exercise.name} {sentence}", rows, place, misconception, hint)
 
 
+def _in_time(call, seconds):
+    """call(inputs) within a time for all of them together; what was final is said again without asking."""
+    deadline, last = time.monotonic() + seconds, None
+    over = Problem(
+        Status.TIMED_OUT, f"took longer than {seconds:g} s and was stopped: is there a loop that never ends?"
+    )
+
+    def ask(inputs):
+        nonlocal last
+        left = deadline - time.monotonic()
+        outcome = last or (call(inputs, left) if left > 0 else over)
+        if isinstance(outcome, Problem) and outcome.kind in FINAL:
+            is_over = outcome.kind == Status.TIMED_OUT and time.monotonic() >= deadline
+            last = outcome = over if is_over else outcome
+        return outcome
+
+    return ask
+
+
 def _kind(outcome):
-    return outcome.kind if isinstance(outcome, Problem) else "wrong"
+    return outcome.kind if isinstance(outcome, Problem) else Status.WRONG
+
+
+def _not_attempted(exercise):
+    return Verdict(exercise, Status.NOT_ATTEMPTED, f"{exercise.name}: {Status.NOT_ATTEMPTED.sentence}")
+
+
+def _after_the_first(kind):
+    """An answer that gave something once has been attempted, whatever it raises later."""
+    return Status.RAISED if kind == Status.NOT_ATTEMPTED else kind
 
 
 def run(answer, inputs, kind, time_limit=None):
@@ -127,6 +158,11 @@ def run(answer, inputs, kind, time_limit=None):
         return calling.probe(answer, inputs, kind, time_limit)
     except Problem as problem:
         return problem
+
+
+def verdict_on(exercise, answer, seed=0):
+    """The Verdict on a function that may be called right here: ours, not a learner's."""
+    return judge(exercise, lambda inputs, _: run(answer, inputs, exercise.probe), seed)
 
 
 def expected(exercise, inputs):

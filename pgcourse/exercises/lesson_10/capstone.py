@@ -8,6 +8,7 @@ from pgcourse.exercises import Exercise, Misconception, Trial
 from pgcourse.exercises.cases import case
 from pgcourse.exercises.lesson_10.shared import mean_of_others, recipe
 from pgcourse.judging.calling import Problem
+from pgcourse.judging.statuses import Status
 from pgcourse.policies import MLP
 
 # capstone, the trainer
@@ -67,10 +68,10 @@ def _checked(actions, count):
             (count, 2): "two numbers for each row",
         }.get(actions.shape, f"shape {actions.shape}")
         expected = f"expected ({count},) for {count} observations"
-        raise Problem("shape", f"gave actions of {got} {expected}", symptom)
+        raise Problem(Status.SHAPE, f"gave actions of {got} {expected}", symptom)
     for action in actions[(actions != 0) & (actions != 1)][:1]:
         symptom = "floats instead of actions" if action % 1 else "actions that do not exist"
-        raise Problem("not numbers", f"gave the action {action:.4g}, expected 0 or 1", symptom)
+        raise Problem(Status.NOT_NUMBERS, f"gave the action {action:.4g}, expected 0 or 1", symptom)
     return actions.astype(np.int64)
 
 

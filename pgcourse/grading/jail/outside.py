@@ -8,6 +8,7 @@ course folder. Started by root, everything in it runs as `nobody`.
 A jail is not trusted: whatever it says is read with a limit of bytes and of time, as numbers or text, and nothing else.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -29,6 +30,7 @@ import numpy as np
 
 from pgcourse.grading.jail import stripped, wire
 from pgcourse.judging import calling
+from pgcourse.judging.statuses import PROBLEMS, Status
 
 REMEDIES = """Remedies: install bubblewrap 0.5 or newer (Debian, Ubuntu: apt install bubblewrap). If it may not make a
 namespace: on Ubuntu 24.04, sysctl -w kernel.apparmor_restrict_unprivileged_userns=0; on an old Debian,
@@ -40,19 +42,19 @@ CLOSE_SECONDS = 10  # until the kernel has ended all processes of a jail
 MAX_PIXELS = 4096
 PASSWD = "root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/tmp/home:/bin/false\n"
 INSIDE = ("inside.py", "syscalls.py", "wire.py")
-KINDS = {
-    *("not attempted", "raised", "timed out", "mutated", "not numbers", "shape", "no graph", "not a function"),
-    *("reference", "not defined"),
-}
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class JailUnavailable(RuntimeError):
-    """Nothing can be graded here; str() says why, and what helps."""
+    """Nothing can be graded here; str() says why, and what helps, `why` only why."""
+
+    def __init__(self, why, remedies=""):
+        super().__init__(f"{why}\n{remedies}".strip())
+        self.why = why
 
 
 class JailDied(Exception):
-    """A jail ended before it had answered. kind: "timed out", "out of memory" or "died"; str() is a sentence's rest."""
+    """A jail ended before it had answered. kind: a `Status`; str() is a sentence's rest."""
 
     def __init__(self, kind, message):
         super().__init__(message)
@@ -96,7 +98,7 @@ class WarmProcess:
         except (OSError, JailDied, JailUnavailable) as error:
             said = self._said()
             self.close()
-            raise JailUnavailable(f"No jail can be made on this machine: {error}. {said}\n{REMEDIES}") from None
+            raise JailUnavailable(f"No jail can be made on this machine: {error}. {said}".strip(), REMEDIES) from None
 
     def _start(self):
         files = {
@@ -154,6 +156,21 @@ class WarmProcess:
 
     def __exit__(self, *_):
         self.close()
+
+
+_warm_processes = {}
+
+
+def warm_process(limits=None, unsafe=False):
+    """This process's own WarmProcess, started when it is first asked for, closed when the process ends.
+
+    Raises JailUnavailable where there can be none.
+    """
+    key = (os.getpid(), limits, unsafe)
+    if key not in _warm_processes:
+        _warm_processes[key] = WarmProcess(limits, unsafe)
+        atexit.register(_warm_processes[key].close)
+    return _warm_processes[key]
 
 
 def _write(files, folder):
@@ -278,9 +295,9 @@ class Jail:
         seconds = self.limits.cell_seconds if seconds is None else seconds
         header, blobs = self._ask({"do": "run", "source": source, "seconds": seconds}, (), seconds)
         status, outputs = header.get("status"), header.get("outputs")
-        if status not in ("passed", "raised", "timed out") or not isinstance(outputs, list):
+        if status not in (Status.PASSED, Status.RAISED, Status.TIMED_OUT) or not isinstance(outputs, list):
             raise self._break("its answer to a cell made no sense")
-        return status, [clean for output in outputs[:200] if (clean := _output(output, blobs, self.limits))]
+        return Status(status), [clean for output in outputs[:200] if (clean := _output(output, blobs, self.limits))]
 
     def call(self, name, inputs, kind, seconds):
         """What `calling.probe` gave for the function of that name: named arrays, or a Problem (not raised)."""
@@ -305,7 +322,7 @@ class Jail:
             wire.send(self._requests, wire.pack(header, blobs), deadline)
             reply = wire.receive(self._replies, deadline)
         except TimeoutError:
-            raise self._break(f"took longer than {seconds:g} s and was stopped", "timed out") from None
+            raise self._break(f"took longer than {seconds:g} s and was stopped", Status.TIMED_OUT) from None
         except wire.Garbled as error:
             raise self._break(f"its answer made no sense ({error})") from None
         except BrokenPipeError:
@@ -314,13 +331,13 @@ class Jail:
             raise self._break("ended the process that it ran in")
         return reply
 
-    def _break(self, message, kind="died"):
+    def _break(self, message, kind=Status.DIED):
         """Closes the jail, for good; returns the JailDied that says why, or a JailUnavailable if nothing does."""
         report = self.close()
         if "cpu" not in report:
             return JailUnavailable(f"A jail could not be made, or was lost: {report.get('error', 'no guard')}")
         if report["cause"] == "out of memory":
-            kind, message = "out of memory", "used up the memory"
+            kind, message = Status.OUT_OF_MEMORY, "used up the memory"
         self.end = JailDied(kind, message)
         return self.end
 
@@ -355,10 +372,10 @@ def _problem(parts):
     if not isinstance(parts, list) or len(parts) != 3 or not all(isinstance(part, str | None) for part in parts):
         raise wire.Garbled("no problem")
     kind, message, key = (None if part is None else _text(part, calling.MAX_TEXT * 2) for part in parts)
-    if kind not in KINDS or not message:
+    if kind not in PROBLEMS or not message:
         raise wire.Garbled("no problem")
-    is_memory = kind == "raised" and re.match(r"MemoryError|RuntimeError: .*can.t allocate memory", key or "")
-    return calling.Problem("out of memory" if is_memory else kind, message, key)
+    is_memory = kind == Status.RAISED and re.match(r"MemoryError|RuntimeError: .*can.t allocate memory", key or "")
+    return calling.Problem(Status.OUT_OF_MEMORY if is_memory else Status(kind), message, key)
 
 
 def _output(output, blobs, limits):

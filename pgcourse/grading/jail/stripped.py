@@ -11,7 +11,7 @@ import pgcourse
 from pgcourse.exercises import EXERCISES
 
 LEFT_OUT = {"__init__", "__main__", "checking", "cli", "files"}  # of the modules that lie flat
-ROOMS = {"judging": ["__init__", "calling"]}  # and what else a submission's side of a call needs
+CALLING = ("judging.calling", "judging.statuses")  # and what else a submission's side of a call needs
 CHECKING = '''"""Stands in for the real one: answers are judged by somebody outside."""
 
 
@@ -38,7 +38,7 @@ EMPTY = '"""Not here."""\n'
 def modules():
     """Dotted names, without "pgcourse.", of the modules that a submission may use, in order."""
     flat = sorted(path.stem for path in _folder().glob("*.py") if path.stem not in LEFT_OUT)
-    return [*flat, *(f"{room}.{name}" for room, names in ROOMS.items() for name in names if name != "__init__")]
+    return [*flat, *CALLING]
 
 
 def stripped_package():
@@ -47,7 +47,7 @@ def stripped_package():
     files = {"pgcourse/checking.py": CHECKING, "pgcourse/__init__.py": (folder / "__init__.py").read_text("utf-8")}
     files |= {f"pgcourse/workspace/{path.name}": EMPTY for path in sorted((folder / "workspace").glob("*.py"))}
     files |= {"pgcourse/workspace/progress.py": PROGRESS}
-    files |= {f"pgcourse/{room}/__init__.py": EMPTY for room in ROOMS}
+    files |= {"pgcourse/judging/__init__.py": EMPTY}
     for module in modules():
         names = {name.rpartition(".")[2] for name in references if name.rpartition(".")[0] == module}
         path = f"{module.replace('.', '/')}.py"

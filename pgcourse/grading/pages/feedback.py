@@ -11,6 +11,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from pgcourse.grading.judge import without_hidden_tests
 from pgcourse.grading.pages import shared
 from pgcourse.grading.submission import is_answer, is_check, label
+from pgcourse.judging.statuses import Status
 
 MAX_THEIRS = 100_000  # characters: what they wrote beyond that is shown as it is, so that no page takes long
 _PNG = re.compile(r"iVBORw0KGgo[A-Za-z0-9+/]+={0,2}")
@@ -72,15 +73,14 @@ def _points(exercise, mark):
 
 def _summary(result, is_refused):
     """What became of it, in a sentence or two."""
-    statuses = [exercise["status"] for exercise in result["exercises"]]
-    right, count = statuses.count("passed"), len(statuses)
+    outcomes = [Status(exercise["status"]).outcome for exercise in result["exercises"]]
+    right, left, count = outcomes.count("right"), outcomes.count("open"), len(outcomes)
     if is_refused:
         return f"This file could not be graded: {result['reason']}."
     if right == count:
         return "Every exercise is right. Well done!"
-    if all(status in shared.OPEN for status in statuses):
+    if left == count:
         return "No exercise has been attempted yet."
-    left = sum(status in shared.OPEN for status in statuses)
     wrong = count - right - left
     parts = [f"{right} of {count} exercises {'is' if right == 1 else 'are'} right" if right else "None is right yet"]
     parts += [f"{wrong} {'is' if wrong == 1 else 'are'} not right yet"] * bool(wrong and right)

@@ -10,6 +10,7 @@ from pgcourse.exercises import EXERCISES
 from pgcourse.grading.pages import shared
 from pgcourse.grading.similarity import LONG, MARGIN, suspicious
 from pgcourse.judging.messages import hint_as_html
+from pgcourse.judging.statuses import Status
 
 OUTCOMES = ("right", "wrong", "raised", "stopped", "open")
 SIGNS = {"right": "✓", "wrong": "✗", "raised": "!", "stopped": "◼", "open": "○"}
@@ -120,12 +121,7 @@ def exercises(rows):
 
 
 def _outcome(exercise):
-    status = exercise["status"]
-    if status in shared.STOPPED:
-        return "stopped"
-    if status in shared.OPEN:
-        return "open"
-    return {"passed": "right", "raised": "raised"}.get(status, "wrong")
+    return Status(exercise["status"]).outcome
 
 
 def misconceptions(rows):

@@ -12,28 +12,10 @@ from pygments.lexers import PythonLexer
 
 from pgcourse.grading.pages.markdown import clean_markdown
 from pgcourse.grading.pages.mathml import with_maths
+from pgcourse.judging.statuses import Status
 
 MAX_CODE, MAX_LINES = 20_000, 1000  # characters, lines: longer code stays black and white
 MAX_MARKDOWN = 20_000  # characters: longer text stays as it was written
-HAPPENED = {  # to an answer, by its status
-    "passed": "right",
-    "wrong": "gave a wrong result",
-    "shape": "gave a result of the wrong shape",
-    "not numbers": "did not return numbers",
-    "mutated": "changed its input",
-    "no graph": "lost the way to the gradient",
-    "not a function": "is not a function",
-    "reference": "calls the package's own answer",
-    "unreadable": "gave something that cannot be judged",
-    "raised": "raised an error",
-    "timed out": "took too long and was stopped",
-    "out of memory": "needed too much memory",
-    "died": "ended the program it ran in",
-    "not defined": "is not defined",
-    "not attempted": "not attempted yet",
-}
-STOPPED = ("timed out", "out of memory", "died")
-OPEN = ("not attempted", "not defined")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ANCHOR = re.compile(r"<a\b[^>]*>&#182;</a>")
@@ -57,13 +39,13 @@ def _environment():
         finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else visible(value),
     )
     environment.filters.update(code=code, number=number)
-    environment.globals.update(HAPPENED=HAPPENED, OPEN=OPEN)
+    environment.globals.update(Status=Status)
     return environment
 
 
 def is_refused(result):
     """Whether nothing in the file was graded: then all its checks say only why."""
-    return result["status"] != "passed" and all(e["message"] == result["reason"] for e in result["exercises"])
+    return result["status"] != Status.PASSED and all(e["message"] == result["reason"] for e in result["exercises"])
 
 
 def visible(text):
