@@ -48,7 +48,7 @@ def test_every_lesson_with_exercises_has_its_notebook():
 def test_exercises_are_listed_as_the_lesson_asks_them(path):
     asked = [name for name in graded(read(path)) if name in EXERCISES]
     assert asked == [exercise.name for exercise in exercises_of(path)]
-    assert [exercise.place for exercise in exercises_of(path)] == [*range(1, len(asked) + 1)]
+    assert len({exercise.place for exercise in exercises_of(path)}) == len(asked)
 
 
 @LESSON

@@ -1,11 +1,13 @@
-"""Puts a registered exercise into its lesson: text, solution and check as the cells that nbgrader needs.
+"""Puts an exercise into its lesson: text, solution and check as the cells that nbgrader needs, executed.
 
     .venv/bin/python -m tools.add_exercise NAME TEXT.md CELL
 
 TEXT.md says what to write, with three folded hints, and ends in the solution as a block of Python, between the markers.
-The cells come after those of the cell whose id, or whose exercise, is CELL.
+The cells come after those of the cell whose id, or whose exercise, is CELL. Nothing is written while a mistake of the
+exercise is not told apart, or a right answer fails.
 """
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ from pathlib import Path
 import nbformat
 
 from pgcourse.exercises import EXERCISES
+from pgcourse.judging.verdicts import verdict_on
+from tools.execute_notebooks import KERNEL_ENVIRONMENT, execute
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 TEXT = re.compile(r"(?P<statement>.*)^```python\n(?P<solution>.*)^```\s*\Z", re.DOTALL | re.MULTILINE)
@@ -46,9 +50,24 @@ def cells(exercise, text):
     ]
 
 
+def problems(exercise):
+    """What its misconceptions and right answers do that they should not, a line each."""
+    for misconception in exercise.misconceptions:
+        verdict = verdict_on(exercise, misconception.wrong)
+        if verdict.misconception is not misconception:
+            found = verdict.misconception.name if verdict.misconception else verdict.hint or verdict.sentence
+            yield f"not told apart: {misconception.name} ({found})"
+    for number, answer in enumerate(exercise.accepts, 1):
+        verdict = verdict_on(exercise, answer)
+        if verdict.status != "passed":
+            yield f"right answer {number} fails: {verdict.sentence}"
+
+
 def add(name, text, after):
-    """Writes the exercise into its notebook, and returns the notebook's path."""
+    """Writes the exercise into its notebook, and returns the notebook's path. Raises ValueError before it writes."""
     exercise = EXERCISES[name]
+    if found := list(problems(exercise)):
+        raise ValueError("\n".join(found))
     [path] = NOTEBOOKS.glob(f"{exercise.lesson:02}_*.ipynb")
     notebook = nbformat.read(path, 4)
     names = [(cell.id, cell.metadata.get("nbgrader", {}).get("grade_id")) for cell in notebook.cells]
@@ -61,4 +80,13 @@ def add(name, text, after):
 
 
 if __name__ == "__main__":
-    print("Added to", add(sys.argv[1], Path(sys.argv[2]).read_text(encoding="utf-8"), sys.argv[3]))
+    name, text, after = sys.argv[1:]
+    try:
+        path = add(name, Path(text).read_text(encoding="utf-8"), after)
+    except ValueError as error:
+        sys.exit(f"{name}: {error}")
+    os.environ.update(KERNEL_ENVIRONMENT)
+    for changed in sorted({path, *NOTEBOOKS.glob("00_*.ipynb")}):  # lesson 0 counts the exercises of all
+        execute(changed)
+    mistakes, right = len(EXERCISES[name].misconceptions), len(EXERCISES[name].accepts)
+    print(f"{name}: {mistakes} mistakes told apart, {right} right answers pass; added to {path.name} and executed")

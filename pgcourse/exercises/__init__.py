@@ -71,7 +71,7 @@ class Exercise:
     roundings       how many roundings of the largest number in sight a right answer may gather (see `judging`)
     time_limit      seconds for all cases together
     trial           a Trial where results are not compared; the oracle is then only what the message calls expected
-    place           among the lesson's exercises, from 1: the order in which they are listed
+    place           by which the lesson's exercises are listed, in the order in which it asks them
     """
 
     name: str
@@ -89,7 +89,7 @@ class Exercise:
     roundings: float = 256
     time_limit: float = 10
     trial: Trial | None = None
-    place: int = 1
+    place: float = 1
 
 
 @cache
