@@ -45,10 +45,13 @@ DPI = 200  # twice what a page shows: sharp on a dense screen
 
 
 def figure(width=6.4, height=3.2, columns=1, rows=1, **options):
-    """A Figure in the course's style and its Axes (an array of them where there are several). Inches; for `show`."""
-    with matplotlib.rc_context(STYLE):
-        fig = Figure(figsize=(width, height))
-        return fig, fig.subplots(rows, columns, **options)
+    """A Figure in the course's style and its Axes (an array of them where there are several). Inches; for `show`.
+
+    From now on the style holds for all that this process draws: matplotlib looks it up whenever it makes a line.
+    """
+    matplotlib.rcParams.update(STYLE)
+    fig = Figure(figsize=(width, height))
+    return fig, fig.subplots(rows, columns, **options)
 
 
 class Picture:
@@ -71,8 +74,7 @@ class Picture:
 def show(fig, alt):
     """The Figure as a Picture. `alt` says in one sentence what to see in it."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        fig.savefig(buffer, format="png", dpi=DPI)
+    fig.savefig(buffer, format="png", dpi=DPI)
     width = round(fig.get_figwidth() * 100)
     return Picture(buffer.getvalue(), "png", alt, width)
 
@@ -150,7 +152,7 @@ def before_after(ax, before, after, labels):
     ax.bar(place - 0.2, before, 0.38, color=COLOURS["before"], hatch="//", edgecolor="white", lw=0, label="before")
     ax.bar(place + 0.2, after, 0.38, color=COLOURS["after"], label="after")
     ax.set_xticks(place, labels)
-    ax.legend(frameon=False)
+    ax.legend()
     return ax
 
 
@@ -357,7 +359,7 @@ def error_parts(ax, bias, spread, labels):
     ax.axvline(1, color=COLOURS["exact"], lw=0.8, ls=":")
     ax.set_yticks(place, labels)
     ax.set_ylim(-0.6, len(labels) + 0.2)
-    ax.legend(ncols=2, fontsize=9, loc="upper right", handletextpad=0.1, borderaxespad=0, frameon=False)
+    ax.legend(ncols=2, fontsize=9, loc="upper right", handletextpad=0.1, borderaxespad=0)
     return best
 
 

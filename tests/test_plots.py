@@ -3,7 +3,10 @@
 import base64
 import io
 import re
+import subprocess
+import sys
 
+import matplotlib.style
 import numpy as np
 from IPython.display import HTML
 from PIL import Image, ImageSequence
@@ -35,6 +38,21 @@ def test_a_shown_figure_is_sharp_and_says_what_to_see():
 def test_the_same_figure_gives_the_same_bytes():
     assert plots.show(*line(1)).data == plots.show(*line(1)).data
     assert plots.show(*line(1)).data != plots.show(*line(2)).data
+
+
+def test_the_style_holds_for_what_is_drawn_on_the_figure():
+    with matplotlib.style.context("default"):
+        _, ax = plots.figure()
+        [line] = ax.plot([0, 1], label="a line")
+        note, legend = ax.annotate("a note", (0, 0)), ax.legend()
+    assert line.get_linewidth() == plots.STYLE["lines.linewidth"]
+    assert {text.get_fontsize() for text in (note, *legend.get_texts())} == {plots.STYLE["font.size"]}
+    assert legend.get_frame_on() == plots.STYLE["legend.frameon"]
+
+
+def test_no_style_changes_before_the_first_figure():
+    code = "import matplotlib as m; before = dict(m.rcParams); import pgcourse.plots; assert m.rcParams == before"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_animation_keeps_its_frames_and_their_order():
