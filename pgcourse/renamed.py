@@ -11,8 +11,6 @@ from importlib.machinery import ModuleSpec
 
 NOW = {
     "backup": "workspace.backup",
-    "checking.as_html": "judging.messages.as_html",
-    "checking.as_text": "judging.messages.as_text",
     "checking.progress": "workspace.progress.progress",
     "doctor": "workspace.doctor",
     "estimators.standardised": "estimators.divided_by_deviation",
@@ -24,6 +22,8 @@ NOW = {
     "grading.execute.warm_nursery": "grading.jail.outside.warm_process",
     "grading.feedback": "grading.pages.feedback",
     "grading.jail.JailUnavailable": "grading.jail.outside.JailUnavailable",
+    "grading.jail.Limits": "grading.jail.outside.Limits",
+    "grading.jail.Nursery": "grading.jail.outside.WarmProcess",
     "grading.judge.grade": "grading.judge.grade_notebook",
     "grading.markdown": "grading.pages.markdown",
     "grading.release": "publishing.release",
@@ -47,7 +47,8 @@ def attributes(module):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         _warn(f"{module}.{name}", new)
         home, _, name = new.rpartition(".")
-        return getattr(importlib.import_module(f"pgcourse.{home}"), name)
+        home = importlib.import_module(f"pgcourse.{home}")
+        return getattr(home, name) if hasattr(home, name) else importlib.import_module(f"pgcourse.{new}")
 
     return getattr_
 
