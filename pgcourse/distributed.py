@@ -12,13 +12,15 @@ Without torchrun it runs in one process. Optional reading for lesson 10; nothing
 
 import argparse
 import os
+from dataclasses import fields
 
 import gymnasium
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from pgcourse import estimators, reinforce, rollouts
+from pgcourse import reinforce, rollouts
+from pgcourse.trajectories import Trajectories
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 
@@ -64,21 +66,23 @@ def add_up(array):
 
 
 def whole_batch(trajectories, num_slots, slots):
-    """Rewards and mask (N, T) of all slots, on all ranks: the sum of tables in which each has filled its own rows."""
+    """The Trajectories of all slots, on all ranks: sums of tables in which each has filled its own rows."""
     horizon = torch.tensor(trajectories.mask.shape[1])
     if dist.is_initialized():
         dist.all_reduce(horizon, dist.ReduceOp.MAX)
-    rewards, mask = np.zeros((2, num_slots, int(horizon)))
-    own = slots, slice(trajectories.mask.shape[1])
-    rewards[own] = np.where(trajectories.mask, trajectories.rewards, 0)
-    mask[own] = trajectories.mask
-    return add_up(rewards).numpy(), add_up(mask).numpy() > 0
+
+    def whole(rows):
+        table = np.zeros((num_slots, int(horizon), *rows.shape[2:])[: rows.ndim], rows.dtype)
+        table[(slots, *map(slice, rows.shape[1:]))] = rows
+        return add_up(table).numpy()
+
+    return Trajectories(*(whole(getattr(trajectories, field.name)) for field in fields(Trajectories)))
 
 
-def gradient(policy, trajectories, weights, num_trajectories):
-    """∇ of the surrogate loss of all N trajectories, a tensor (P,), from the share (n, T) that this process has."""
+def gradient(policy, trajectories, weights, num_trajectories, entropy=0.0):
+    """∇ of the entropic loss of all N trajectories, a tensor (P,), from the share (n, T) that this process has."""
     policy.zero_grad()
-    loss = estimators.surrogate_loss(policy, trajectories, weights) * len(trajectories)  # a sum, not a mean
+    loss = reinforce.entropic_loss(policy, trajectories, weights, entropy) * len(trajectories)  # a sum, not a mean
     loss.backward()
     return add_up(torch.cat([p.grad.flatten() for p in policy.parameters()])) / num_trajectories
 
@@ -98,19 +102,21 @@ def train(env_id, seed=0, iterations=10, num_trajectories=None):
     envs = gymnasium.make_vec(env_id, num_envs=slots.stop - slots.start, vectorization_mode="sync")
     policy = preset.policy(envs.single_observation_space, envs.single_action_space, np.random.default_rng(seed))
     optimizer = torch.optim.Adam(policy.parameters(), lr=preset.learning_rate)
+    baseline = reinforce.LinearValues(preset.discount) if preset.values else None
     sizes = [parameter.numel() for parameter in policy.parameters()]
     for iteration in range(iterations):
         chance = Share([seed, iteration], num_slots, slots)
         trajectories = rollouts.collect(envs, policy, envs.num_envs, chance)
-        rewards, mask = whole_batch(trajectories, num_slots, slots)
-        weights = reinforce.standardised_to_go(rewards, mask, preset.discount)
+        batch = whole_batch(trajectories, num_slots, slots)
+        values = baseline(batch) if baseline else None
+        weights = reinforce.standardised_to_go(batch.rewards, batch.mask, preset.discount, values)
         own = weights[slots, : trajectories.mask.shape[1]]
-        total = gradient(policy, trajectories, own, num_slots)
+        total = gradient(policy, trajectories, own, num_slots, preset.entropy)
         for parameter, part in zip(policy.parameters(), total.split(sizes), strict=True):
             parameter.grad = part.reshape(parameter.shape).clone()
         if weights.any():
             optimizer.step()
-        yield policy, float(rewards.sum() / num_slots), total
+        yield policy, float(batch.total_rewards.mean()), total
     envs.close()
 
 
