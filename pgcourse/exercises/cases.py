@@ -41,3 +41,13 @@ def with_garbage(rng, values, mask, size):
 def rewards_like(rng, *shape):
     """Rewards of both signs: halves between −6 and 6, none of them zero, so that no step can be lost unseen."""
     return rng.choice([-1, 1], shape) * rng.integers(1, 13, shape) / 2
+
+
+def random_masks(rng):
+    """A random mask of every shape, one when it is asked for."""
+    return (random_mask(rng, *shape) for shape in SHAPES)
+
+
+def padded_rewards(rng, mask, size):
+    """Rewards (N, T) of both signs, with garbage of up to ±size in the padding."""
+    return with_garbage(rng, rewards_like(rng, *mask.shape), mask, size)

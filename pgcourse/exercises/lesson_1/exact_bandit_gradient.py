@@ -4,7 +4,7 @@ import torch
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case, rewards_like
 from pgcourse.exercises.lesson_1.shared import EXTREME, overflowing_softmax
-from pgcourse.exercises.pieces import slow_softmax, softmax
+from pgcourse.exercises.pieces import autograd, in_single, slow_softmax, softmax
 
 
 def _bandit_cases(seed):
@@ -30,25 +30,9 @@ def _bandit_oracle(logits, rewards):
     return gradient
 
 
-def _bandit_autograd(logits, rewards):
-    logits = torch.tensor(logits, requires_grad=True)
-    (torch.softmax(logits, 0) * torch.tensor(rewards)).sum().backward()
-    return logits.grad
-
-
 def _bandit_loop(logits, rewards):
     p = softmax(logits)
     return [sum(p[a] * rewards[a] * ((a == b) - p[b]) for a in range(len(p))) for b in range(len(p))]
-
-
-def _float32_bandit(logits, rewards):
-    p = softmax(np.float32(logits))
-    return p * (np.float32(rewards) - p @ np.float32(rewards))
-
-
-def _two_probabilities(logits, rewards):
-    p = softmax(logits)
-    return p**2 * rewards - p * (p**2 @ rewards)
 
 
 EXERCISE = Exercise(
@@ -66,9 +50,9 @@ EXERCISE = Exercise(
         lambda logits, rewards: softmax(logits) * (rewards - softmax(logits) @ rewards),
         lambda logits, rewards: (np.diag(softmax(logits)) - np.outer(softmax(logits), softmax(logits))) @ rewards,
         lambda logits, rewards: (softmax(logits) * rewards) @ (np.eye(len(logits)) - softmax(logits)),
-        _float32_bandit,
+        in_single(lambda logits, rewards: softmax(logits) * (rewards - softmax(logits) @ rewards)),
         _bandit_loop,
-        _bandit_autograd,
+        lambda logits, rewards: autograd(lambda x: (x.softmax(0) * torch.tensor(rewards)).sum(), logits),
     ),
     misconceptions=(
         Misconception(
@@ -111,7 +95,7 @@ EXERCISE = Exercise(
             "probabilities counted twice",
             "π appears once too often: ∇π = π ∇log π holds the factor π already. Either Σ ∇π r, or the expectation of "
             "∇log π · r, not both.",
-            _two_probabilities,
+            lambda logits, rewards: softmax(logits) ** 2 * rewards - softmax(logits) * (softmax(logits) ** 2 @ rewards),
         ),
         Misconception(
             "wrong sign",

@@ -4,7 +4,7 @@ import torch
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case, rewards_like
 from pgcourse.exercises.lesson_1.shared import EXTREME, one_hot, overflowing_softmax
-from pgcourse.exercises.pieces import slow_softmax, softmax
+from pgcourse.exercises.pieces import autograd, in_torch, slow_softmax, softmax
 
 
 def _estimate_cases(seed):
@@ -37,29 +37,6 @@ def _score_rows(logits, actions):
     return np.eye(len(logits))[actions] - softmax(logits)
 
 
-def _estimate_loop(logits, actions, rewards):
-    total = np.zeros(len(logits))
-    for action, reward in zip(actions, rewards, strict=True):
-        total += reward * (one_hot(logits, action) - softmax(logits))
-    return total / len(actions)
-
-
-def _estimate_autograd(logits, actions, rewards):
-    logits = torch.tensor(logits, requires_grad=True)
-    log_probs = torch.distributions.Categorical(logits=logits).log_prob(torch.tensor(actions))
-    (log_probs * torch.tensor(rewards)).mean().backward()
-    return logits.grad
-
-
-def _estimate_counts(logits, actions, rewards):
-    counts = np.bincount(actions, rewards, len(logits))
-    return list((counts - softmax(logits) * rewards.sum()) / len(rewards))
-
-
-def _estimate_float32(logits, actions, rewards):
-    return (_score_rows(logits, actions) * rewards[:, None]).mean(0).astype(np.float32)
-
-
 def _lost_repetitions(logits, actions, rewards):
     gained = np.zeros(len(logits))
     gained[actions] += rewards
@@ -87,10 +64,19 @@ EXERCISE = Exercise(
         lambda logits, actions, rewards: (_score_rows(logits, actions) * rewards[:, None]).mean(0),
         lambda logits, actions, rewards: rewards @ _score_rows(logits, actions) / len(rewards),
         lambda logits, actions, rewards: np.einsum("n,na->a", rewards, _score_rows(logits, actions)) / actions.size,
-        _estimate_loop,
-        _estimate_autograd,
-        _estimate_counts,
-        _estimate_float32,
+        lambda logits, actions, rewards: (
+            sum(r * (one_hot(logits, a) - softmax(logits)) for a, r in zip(actions, rewards, strict=True))
+            / len(actions)
+        ),
+        in_torch(
+            lambda logits, actions, rewards: autograd(
+                lambda x: (torch.distributions.Categorical(logits=x).log_prob(actions) * rewards).mean(), logits
+            )
+        ),
+        lambda logits, actions, rewards: list(
+            (np.bincount(actions, rewards, len(logits)) - softmax(logits) * rewards.sum()) / len(rewards)
+        ),
+        lambda logits, actions, rewards: np.float32((_score_rows(logits, actions) * rewards[:, None]).mean(0)),
     ),
     misconceptions=(
         Misconception(

@@ -4,7 +4,7 @@ import torch
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case
 from pgcourse.exercises.lesson_1.shared import EXTREME, log_softmax_loop, one_hot, overflowing_softmax
-from pgcourse.exercises.pieces import slow_softmax, softmax
+from pgcourse.exercises.pieces import autograd, slow_softmax, softmax
 
 
 def _softmax_score_cases(seed):
@@ -23,16 +23,6 @@ def _softmax_score_loop(logits, action):
     score = [-probability for probability in softmax(logits)]
     score[action] += 1
     return score
-
-
-def _softmax_score_autograd(logits, action):
-    logits = torch.tensor(logits, requires_grad=True)
-    torch.log_softmax(logits, 0)[action].backward()
-    return logits.grad
-
-
-def _only_chosen(logits, action):
-    return one_hot(logits, action) * (1 - softmax(logits)[action])
 
 
 EXERCISE = Exercise(
@@ -54,7 +44,7 @@ EXERCISE = Exercise(
         ),
         lambda logits, action: (one_hot(logits, action) - softmax(logits.astype(np.float32))).astype(np.float32),
         _softmax_score_loop,
-        _softmax_score_autograd,
+        lambda logits, action: autograd(lambda x: x.log_softmax(0)[action], logits),
     ),
     misconceptions=(
         Misconception(
@@ -73,7 +63,7 @@ EXERCISE = Exercise(
             "only the chosen action",
             "You change the chosen action's logit only. Probabilities share one pie: what does the normaliser do when "
             "another logit moves?",
-            _only_chosen,
+            lambda logits, action: one_hot(logits, action) * (1 - softmax(logits)[action]),
         ),
         Misconception(
             "normaliser forgotten",

@@ -7,7 +7,7 @@ from pgcourse import exact
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case
 from pgcourse.exercises.lesson_2.shared import assigned, dense_world, laptop
-from pgcourse.exercises.pieces import softmax
+from pgcourse.exercises.pieces import autograd, softmax
 from pgcourse.finite_differences import central_differences
 from pgcourse.mdp import TabularMDP, bandit, corridor, random_mdp
 
@@ -68,95 +68,44 @@ def _theorem(mdp, theta, **change):
     return np.einsum("ts,sa,tsa->sa", d, change.get("factor", lambda p: p)(probs), advantages)
 
 
-def _listed(mdp, theta, softmax=softmax):
-    """Every trajectory: its probability, the dynamics' and the policy's part of that, score (N, S, A), total reward."""
+def _listed(mdp, theta, softmax=softmax, scored=lambda mask: mask):
+    """Every trajectory: probability, the dynamics' and the policy's part of that, score (N, S, A), and itself."""
     trajectories, dynamics = exact.trajectories(mdp)
     probs, score = softmax(theta), np.zeros((len(trajectories), *theta.shape))
     chosen = np.ones(len(trajectories))
-    for i, t in np.argwhere(trajectories.mask):
+    for i, t in np.argwhere(scored(trajectories.mask)):
         s, a = trajectories.observations[i, t], trajectories.actions[i, t]
         score[i, s, a] += 1
         score[i, s] -= probs[s]
-        chosen[i] *= probs[s, a]
-    return chosen * dynamics.numpy(), dynamics.numpy(), chosen, score, trajectories.total_rewards
+        chosen[i] *= probs[s, a] if trajectories.mask[i, t] else 1
+    return chosen * dynamics.numpy(), dynamics.numpy(), chosen, score, trajectories
 
 
-def _weighted(mdp, theta, weight, softmax=softmax):
-    """Σ_τ weight · score · r(τ), the weight made from probability, dynamics' and policy's part."""
-    probability, dynamics, chosen, score, total = _listed(mdp, theta, softmax)
-    return np.einsum("n,nsa,n->sa", weight(probability, dynamics, chosen), score, total)
+def _weighted(mdp, theta, weight=lambda p, d, c: p, earned=lambda trajectories: trajectories.total_rewards, **change):
+    """Σ_τ weight · score · what was earned, the weight made from probability, dynamics' and policy's part."""
+    probability, dynamics, chosen, score, trajectories = _listed(mdp, theta, **change)
+    return np.einsum("n,nsa,n->sa", weight(probability, dynamics, chosen), score, earned(trajectories))
 
 
-def _autograd(mdp, theta, loss):
-    theta = torch.tensor(theta, requires_grad=True)
-    loss(torch.tensor(mdp.P), torch.tensor(mdp.r), torch.tensor(mdp.initial), theta).backward()
-    return theta.grad
-
-
-def _value(horizon, P, r, probs):
-    v = torch.zeros(len(r), dtype=r.dtype)
-    for _ in range(horizon):
+def _objective(mdp, probs):
+    """J of a table of probabilities, for torch."""
+    P, r, initial = (torch.tensor(x, dtype=probs.dtype) for x in (mdp.P, mdp.r, mdp.initial))
+    v = torch.zeros_like(initial)
+    for _ in range(mdp.horizon):
         v = (probs * (r + P @ v)).sum(1)
-    return v
+    return initial @ v
 
 
-def _gradient_by_autograd(mdp, theta):
-    return _autograd(mdp, theta, lambda P, r, initial, x: initial @ _value(mdp.horizon, P, r, x.softmax(1)))
-
-
-def _gradient_in_single(mdp, theta):
-    def loss(P, r, initial, x):
-        return initial.float() @ _value(mdp.horizon, P.float(), r.float(), x.float().softmax(1))
-
-    return _autograd(mdp, theta, loss).float()
-
-
-def _gradient_by_listing(mdp, theta):
-    return _weighted(mdp, theta, lambda probability, dynamics, chosen: probability).tolist()
-
-
-def _gradient_by_trajectory_autograd(mdp, theta):
-    theta = torch.tensor(theta, requires_grad=True)
-    trajectories, probabilities = exact.trajectories(mdp, theta.softmax(1))
-    (probabilities @ torch.tensor(trajectories.total_rewards)).backward()
-    return theta.grad
-
-
-def _by_differences(mdp, theta):
-    P, r, initial = (torch.tensor(x) for x in (mdp.P, mdp.r, mdp.initial))
-    return central_differences(lambda x: initial @ _value(mdp.horizon, P, r, x.softmax(1)), torch.tensor(theta))
-
-
-def _by_listed_probabilities(mdp, theta):
-    probs = torch.tensor(softmax(theta), requires_grad=True)
+def _listed_objective(mdp, probs, weight=lambda p: p):
+    """The same from all trajectories: Σ_τ weight · r(τ), the weight made from the probability."""
     trajectories, probabilities = exact.trajectories(mdp, probs)
-    (probabilities @ torch.tensor(trajectories.total_rewards)).backward()
-    return probs.grad
-
-
-def _weight_differentiated_too(mdp, theta):
-    theta = torch.tensor(theta, requires_grad=True)
-    trajectories, probabilities = exact.trajectories(mdp, theta.softmax(1))
-    (probabilities * probabilities.log() @ torch.tensor(trajectories.total_rewards)).backward()
-    return theta.grad
-
-
-def _padding_scored(mdp, theta):
-    trajectories, probabilities = exact.trajectories(mdp, softmax(theta))
-    score = np.zeros((len(trajectories), *theta.shape))
-    rows = np.arange(len(trajectories))
-    for t in range(mdp.horizon):
-        s, a = trajectories.observations[:, t], trajectories.actions[:, t]
-        score[rows, s, a] += 1
-        score[rows, s] -= softmax(theta)[s]
-    return np.einsum("n,nsa,n->sa", probabilities.numpy(), score, trajectories.total_rewards)
+    return weight(probabilities) @ torch.tensor(trajectories.total_rewards)
 
 
 def _padding_chosen(mdp, theta):
-    trajectories, dynamics = exact.trajectories(mdp)
-    _, _, _, score, total = _listed(mdp, theta)
+    trajectories, _ = exact.trajectories(mdp)
     chosen = softmax(theta)[trajectories.observations, trajectories.actions].prod(1)
-    return np.einsum("n,nsa,n->sa", dynamics.numpy() * chosen, score, total)
+    return _weighted(mdp, theta, lambda p, d, c: d * chosen)
 
 
 def _revisits_lost(mdp, theta):
@@ -173,9 +122,9 @@ def _changed(**change):
     return lambda mdp, theta: _theorem(mdp, theta, **change)
 
 
-def _by_probabilities(mdp, theta, softmax=softmax):
-    """∂J/∂π of the table softmax(θ), which is Σ_t d_t(s) Q_t(s, a)."""
-    return _theorem(mdp, theta, softmax=softmax, factor=np.ones_like, v=np.zeros_like)
+def _by_probabilities(mdp, probs):
+    """∂J/∂π of a table of probabilities, which is Σ_t d_t(s) Q_t(s, a)."""
+    return _theorem(mdp, probs, softmax=lambda probs: probs, factor=np.ones_like, v=np.zeros_like)
 
 
 def _through_softmax(probs, gradient, axis):
@@ -183,46 +132,14 @@ def _through_softmax(probs, gradient, axis):
     return probs * (gradient - (probs * gradient).sum(axis, keepdims=True))
 
 
-def _softmax_over_all(theta):
-    return softmax(theta.reshape(-1)).reshape(theta.shape)
-
-
-def _softmax_over_states(mdp, theta):
-    probs = softmax(theta, 0)
-    return _through_softmax(probs, _by_probabilities(mdp, theta, lambda theta: probs), 0)
-
-
-def _differentiated_over_all(mdp, theta):
-    probs = _softmax_over_all(theta)
-    return _through_softmax(probs, _by_probabilities(mdp, theta, lambda theta: probs), (0, 1))
+def _softmax_along(axis):
+    """The right gradient of the wrong policy, whose softmax runs along another axis."""
+    return lambda mdp, theta: _through_softmax(softmax(theta, axis), _by_probabilities(mdp, softmax(theta, axis)), axis)
 
 
 def _log_in_the_recursion(mdp, theta):
-    gradient = _by_probabilities(mdp, theta, lambda theta: np.log(softmax(theta)))
+    gradient = _by_probabilities(mdp, np.log(softmax(theta)))
     return gradient - softmax(theta) * gradient.sum(1, keepdims=True)
-
-
-def _softmax_twice(mdp, theta):
-    once = softmax(theta)
-    return _through_softmax(once, _theorem(mdp, once), 1)
-
-
-def _last_reward(mdp, theta):
-    trajectories, _ = exact.trajectories(mdp)
-    probability, _, _, score, _ = _listed(mdp, theta)
-    last = trajectories.rewards[np.arange(len(trajectories)), trajectories.lengths - 1]
-    return np.einsum("n,nsa,n->sa", probability, score, last)
-
-
-def _last_column(mdp, theta):
-    probability, _, _, score, _ = _listed(mdp, theta)
-    return np.einsum("n,nsa,n->sa", probability, score, exact.trajectories(mdp)[0].rewards[:, -1])
-
-
-def _mean_reward(mdp, theta):
-    trajectories, _ = exact.trajectories(mdp)
-    probability, _, _, score, total = _listed(mdp, theta)
-    return np.einsum("n,nsa,n->sa", probability, score, total / trajectories.lengths)
 
 
 def _first_repeated(array):
@@ -241,10 +158,10 @@ EXERCISE = Exercise(
     oracle=_gradient_oracle,
     references=("exact.gradient", "exact.objective", "exact.values", "exact.occupancy", "exact.moments"),
     accepts=(
-        _gradient_by_autograd,
-        _gradient_in_single,
-        _gradient_by_listing,
-        _gradient_by_trajectory_autograd,
+        lambda mdp, theta: autograd(lambda x: _objective(mdp, x.softmax(1)), theta),
+        lambda mdp, theta: autograd(lambda x: _objective(mdp, x.float().softmax(1)), theta).float(),
+        lambda mdp, theta: _weighted(mdp, theta).tolist(),
+        lambda mdp, theta: autograd(lambda x: _listed_objective(mdp, x.softmax(1)), theta),
         _theorem,
         lambda mdp, theta: _theorem(mdp, theta).astype(np.float32),
         lambda mdp, theta: tuple(map(tuple, _theorem(mdp, theta).tolist())),
@@ -254,7 +171,7 @@ EXERCISE = Exercise(
             "finite differences",
             "You measured the slope by nudging θ, and it is right to many digits: that is the referee's way. What is "
             "asked is exact to rounding: a sum over trajectories, or a derivative that autograd takes.",
-            _by_differences,
+            lambda mdp, theta: central_differences(lambda x: _objective(mdp, x.softmax(1)), torch.tensor(theta)),
         ),
         Misconception(
             "descent",
@@ -266,19 +183,19 @@ EXERCISE = Exercise(
             "gradient with respect to the probabilities",
             "You differentiate with respect to the probabilities. The parameters are the logits θ: the softmax between "
             "them is part of the chain.",
-            _by_probabilities,
+            lambda mdp, theta: _by_probabilities(mdp, softmax(theta)),
         ),
         Misconception(
             "gradient with respect to the probabilities, trajectory by trajectory",
             "You differentiate with respect to the table of probabilities. The parameters are the logits θ: let the "
             "softmax be part of what autograd sees.",
-            _by_listed_probabilities,
+            lambda mdp, theta: autograd(lambda probs: _listed_objective(mdp, probs), softmax(theta)),
         ),
         Misconception(
             "the weight differentiated, too",
             "You differentiate π(τ) log π(τ) r(τ), and the product rule adds a term. In (2.7) the weight π(τ) is a "
             "number: keep autograd out of it, or leave the logarithm away.",
-            _weight_differentiated_too,
+            lambda mdp, theta: autograd(lambda x: _listed_objective(mdp, x.softmax(1), lambda p: p * p.log()), theta),
         ),
         Misconception(
             "trajectories not weighted with their probability",
@@ -319,7 +236,7 @@ EXERCISE = Exercise(
             "padding scored",
             "Some episodes end early, and you score what stands in the array after their end. The mask says which "
             "steps happened.",
-            _padding_scored,
+            lambda mdp, theta: _weighted(mdp, theta, scored=np.ones_like),
         ),
         Misconception(
             "padding's actions in the probability",
@@ -355,7 +272,7 @@ EXERCISE = Exercise(
             "θ taken for the probabilities",
             "You used θ itself as the table of probabilities. Those are logits: they become probabilities by a "
             "softmax.",
-            lambda mdp, theta: _by_probabilities(mdp, theta, lambda theta: theta),
+            _by_probabilities,
         ),
         Misconception(
             "log-probabilities in place of probabilities",
@@ -375,18 +292,20 @@ EXERCISE = Exercise(
         Misconception(
             "last reward instead of the total",
             "You weigh with the last reward. r(τ) is the sum of all of them.",
-            _last_reward,
+            lambda mdp, theta: _weighted(
+                mdp, theta, earned=lambda tau: tau.rewards[np.arange(len(tau)), tau.lengths - 1]
+            ),
         ),
         Misconception(
             "last column of the rewards",
             "You weigh with the last column of the rewards, which is padding for an episode that ended early. r(τ) "
             "adds up all that happened.",
-            _last_column,
+            lambda mdp, theta: _weighted(mdp, theta, earned=lambda tau: tau.rewards[:, -1]),
         ),
         Misconception(
             "mean reward instead of the total",
             "You divide the total by the episode's length. r(τ) is the sum of what was earned.",
-            _mean_reward,
+            lambda mdp, theta: _weighted(mdp, theta, earned=lambda tau: tau.total_rewards / tau.lengths),
         ),
         Misconception(
             "averaged over time",
@@ -464,27 +383,27 @@ EXERCISE = Exercise(
             "softmax over the states",
             "Your probabilities add up to one over the states. A policy spreads its probability over the actions of "
             "each state.",
-            _softmax_over_states,
+            _softmax_along(0),
         ),
         Misconception(
             "one softmax over the whole table",
             "One softmax over all entries mixes the states. Each row of θ is a distribution of its own.",
-            _differentiated_over_all,
+            _softmax_along((0, 1)),
         ),
         Misconception(
             "one softmax over the whole table, in probabilities and scores",
             "Check that every row of your probabilities sums to one. exp(θ) / Σ exp(θ) needs a sum for each state.",
-            lambda mdp, theta: _weighted(mdp, theta, lambda p, d, c: p, _softmax_over_all),
+            lambda mdp, theta: _weighted(mdp, theta, softmax=lambda theta: softmax(theta, (0, 1))),
         ),
         Misconception(
             "softmax over the states, in probabilities and scores",
             "Check that every row of your probabilities sums to one. Along which axis do the actions of a state lie?",
-            lambda mdp, theta: _weighted(mdp, theta, lambda p, d, c: p, lambda theta: softmax(theta, 0)),
+            lambda mdp, theta: _weighted(mdp, theta, softmax=lambda theta: softmax(theta, 0)),
         ),
         Misconception(
             "softmax applied twice",
             "The probabilities went through a softmax a second time, which flattens them. Once is enough.",
-            _softmax_twice,
+            lambda mdp, theta: _through_softmax(softmax(theta), _theorem(mdp, softmax(theta)), 1),
         ),
         Misconception(
             "flattened",

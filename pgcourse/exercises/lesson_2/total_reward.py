@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, mask_of, padded_rewards, random_masks
 
 
 def _total_cases(seed):
@@ -13,10 +13,7 @@ def _total_cases(seed):
         case(rewards=[[2, -1, 1], [3, 8, 8], [-1, -1, 8]], mask=mask_of([3, 1, 2])),
         case(rewards=[[2.0, -30.0]], mask=mask_of([1], 2)),
     ]
-    for shape in SHAPES:
-        mask = random_mask(rng, *shape)
-        cases.append(case(rewards=with_garbage(rng, rewards_like(rng, *shape), mask, 100), mask=mask))
-    return cases
+    return cases + [case(rewards=padded_rewards(rng, mask, 100), mask=mask) for mask in random_masks(rng)]
 
 
 def _total_oracle(rewards, mask):
@@ -39,10 +36,6 @@ def _total_by_columns(rewards, mask):
     for t in range(rewards.shape[1]):
         total[mask[:, t]] += rewards[mask[:, t], t]
     return total
-
-
-def _total_by_lengths(rewards, mask):
-    return [row[:length].sum() for row, length in zip(rewards, mask.sum(1), strict=True)]
 
 
 def _each_row(of):
@@ -70,7 +63,7 @@ EXERCISE = Exercise(
         lambda rewards, mask: tuple(rewards.sum(1, where=mask).tolist()),
         lambda rewards, mask: np.cumsum(rewards * mask, 1)[:, -1],
         _total_by_columns,
-        _total_by_lengths,
+        lambda rewards, mask: [row[:length].sum() for row, length in zip(rewards, mask.sum(1), strict=True)],
     ),
     misconceptions=(
         Misconception(

@@ -50,10 +50,6 @@ def _factors(mdp, probs, states, actions):
     return [mdp.initial[states[0]], *_policy(probs, states, actions), *_dynamics(mdp, states, actions)]
 
 
-def _probability_by_logarithms(mdp, probs, states, actions):
-    return np.exp(np.log(_factors(mdp, probs, states, actions)).sum())
-
-
 def _probability_by_zip(mdp, probs, states, actions):
     total = mdp.initial[states[0]]
     for s, a, after in zip(states, actions, states[1:], strict=False):
@@ -76,18 +72,16 @@ def _probability_in_torch(mdp, probs, states, actions):
     return torch.tensor(mdp.initial)[states[0]] * (taken * torch.tensor(mdp.P)[states[:-1], actions, states[1:]]).prod()
 
 
-def _up_to_the_horizon(mdp, probs, states, actions):
-    result = mdp.initial[states[0]]
-    for t in range(mdp.horizon):
-        result *= probs[states[t], actions[t]] * mdp.P[states[t], actions[t], states[t + 1]]
-    return result
+def _in_a_loop(num_steps):
+    """An answer that multiplies step by step, for num_steps(mdp, states) steps."""
 
+    def answer(mdp, probs, states, actions):
+        result = mdp.initial[states[0]]
+        for t in range(num_steps(mdp, states)):
+            result *= probs[states[t], actions[t]] * mdp.P[states[t], actions[t], states[t + 1]]
+        return result
 
-def _one_step_too_many(mdp, probs, states, actions):
-    result = mdp.initial[states[0]]
-    for t in range(len(states)):
-        result *= probs[states[t], actions[t]] * mdp.P[states[t], actions[t], states[t + 1]]
-    return result
+    return answer
 
 
 EXERCISE = Exercise(
@@ -104,7 +98,7 @@ EXERCISE = Exercise(
         lambda mdp, p, s, a: mdp.initial[s[0]] * _policy(p, s, a).prod() * _dynamics(mdp, s, a).prod(),
         lambda *arguments: np.float32(np.prod(_factors(*arguments))),
         lambda *arguments: math.prod(map(float, _factors(*arguments))),
-        _probability_by_logarithms,
+        lambda *arguments: np.exp(np.log(_factors(*arguments)).sum()),
         _probability_by_zip,
         _probability_backwards,
         _probability_in_torch,
@@ -288,7 +282,7 @@ EXERCISE = Exercise(
             "one step too many",
             "Your loop runs over the states, of which there is one more than there are actions. How many steps does "
             "the trajectory have?",
-            _one_step_too_many,
+            _in_a_loop(lambda mdp, states: len(states)),
         ),
         Misconception(
             "steps added up, p(s_1) left out",
@@ -325,7 +319,7 @@ EXERCISE = Exercise(
         Misconception(
             "as many steps as the horizon allows",
             "You go through mdp.horizon steps. A trajectory may be shorter: how many actions were taken?",
-            _up_to_the_horizon,
+            _in_a_loop(lambda mdp, states: mdp.horizon),
         ),
         Misconception(
             "a choice after the last action",

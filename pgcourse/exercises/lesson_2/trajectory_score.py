@@ -6,7 +6,7 @@ import torch
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case
 from pgcourse.exercises.lesson_2.shared import assigned
-from pgcourse.exercises.pieces import softmax
+from pgcourse.exercises.pieces import autograd, in_single, softmax
 
 
 def _score_cases(seed):
@@ -42,48 +42,11 @@ def _steps(theta, states, actions):
     return steps
 
 
-def _score_by_add_at(theta, states, actions):
-    score = np.zeros_like(theta)
-    np.add.at(score, (states, actions), 1)
-    np.subtract.at(score, states, softmax(theta)[states])
-    return score
-
-
 def _score_by_counts(theta, states, actions):
     counts = np.zeros(theta.shape)
     for s, a in zip(states, actions, strict=True):
         counts[s, a] += 1
     return counts - counts.sum(1, keepdims=True) * softmax(theta)
-
-
-def _score_by_autograd(theta, states, actions):
-    theta = torch.tensor(theta, requires_grad=True)
-    theta.log_softmax(1)[torch.tensor(states), torch.tensor(actions)].sum().backward()
-    return theta.grad
-
-
-def _score_in_single(theta, states, actions):
-    theta = torch.tensor(theta, dtype=torch.float32)
-    return torch.func.grad(lambda theta: theta.log_softmax(1)[torch.tensor(states), torch.tensor(actions)].sum())(theta)
-
-
-def _score_by_one_hot(theta, states, actions):
-    where = np.eye(len(theta))[states]
-    return (where.T @ (np.eye(theta.shape[1])[actions] - softmax(theta)[states])).tolist()
-
-
-def _buffered(theta, states, actions):
-    score = np.zeros_like(theta)
-    score[states, actions] += 1
-    score[states] -= softmax(theta)[states]
-    return score
-
-
-def _pi_once(theta, states, actions):
-    score = np.zeros_like(theta)
-    np.add.at(score, (states, actions), 1)
-    score[states] -= softmax(theta)[states]
-    return score
 
 
 def _counts(theta, states, actions):
@@ -92,8 +55,9 @@ def _counts(theta, states, actions):
     return counts
 
 
-def _one_minus_pi(theta, states, actions):
-    return _counts(theta, states, actions) * (1 - softmax(theta))
+def _visited(theta, states, actions):
+    """Which states came up, (S, 1)."""
+    return np.isin(np.arange(len(theta)), states)[:, None]
 
 
 def _with(theta, states, actions, probs):
@@ -103,28 +67,13 @@ def _with(theta, states, actions, probs):
     return score
 
 
-def _every_pair(theta, states, actions):
-    pairs = np.meshgrid(states, actions, indexing="ij")
-    return _score_by_counts(theta, pairs[0].ravel(), pairs[1].ravel())
-
-
 def _log_prob(theta, states, actions):
     return np.log(softmax(theta))[states, actions].sum()
 
 
-def _next_states(theta, states, actions):
-    return _steps(theta, states[1:], actions[:-1]).sum(0)
-
-
 def _through(log_softmax):
-    """Autograd through another logarithm of probabilities."""
-
-    def answer(theta, states, actions):
-        theta = torch.tensor(theta, requires_grad=True)
-        log_softmax(theta)[torch.tensor(states), torch.tensor(actions)].sum().backward()
-        return theta.grad
-
-    return answer
+    """Autograd through a logarithm of probabilities."""
+    return lambda theta, states, actions: autograd(lambda x: log_softmax(x)[states, actions].sum(), theta)
 
 
 EXERCISE = Exercise(
@@ -140,11 +89,11 @@ EXERCISE = Exercise(
     references=("estimators.gradients", "estimators.scores"),
     accepts=(
         lambda *arguments: _steps(*arguments).sum(0),
-        _score_by_add_at,
+        lambda *x: _with(*x, softmax(x[0])),
         _score_by_counts,
-        _score_by_autograd,
-        _score_in_single,
-        _score_by_one_hot,
+        _through(lambda theta: theta.log_softmax(1)),
+        in_single(lambda theta, s, a: torch.func.grad(lambda x: x.log_softmax(1)[s, a].sum())(torch.from_numpy(theta))),
+        lambda theta, s, a: (np.eye(len(theta))[s].T @ (np.eye(theta.shape[1])[a] - softmax(theta)[s])).tolist(),
     ),
     misconceptions=(
         Misconception(
@@ -157,13 +106,13 @@ EXERCISE = Exercise(
             "each state and action counted once",
             "score[states, actions] += 1 looks like counting, but NumPy applies each repeated index only once. Go "
             "through the steps one by one, or look at np.add.at.",
-            _buffered,
+            lambda *x: (_counts(*x) > 0) - _visited(*x) * softmax(x[0]),
         ),
         Misconception(
             "π subtracted once for each state",
             "The actions are counted properly, but π is subtracted once however often the state came up. Every visit "
             "brings its own e_a − π.",
-            _pi_once,
+            lambda *x: _counts(*x) - _visited(*x) * softmax(x[0]),
         ),
         Misconception(
             "π forgotten",
@@ -175,7 +124,7 @@ EXERCISE = Exercise(
             "only the chosen action",
             "The chosen logit gets 1 − π, the others in that state get nothing. They fall when it rises: what does the "
             "score of a softmax say for them?",
-            _one_minus_pi,
+            lambda *x: _counts(*x) * (1 - softmax(x[0])),
         ),
         Misconception(
             "only the chosen action, overwritten",
@@ -193,7 +142,7 @@ EXERCISE = Exercise(
             "every state with every action",
             "theta[states][:, actions] is a T by T table: each visited state with each action ever taken. Pair them: "
             "s_t with a_t.",
-            _every_pair,
+            lambda theta, s, a: _score_by_counts(theta, np.repeat(s, len(a)), np.tile(a, len(s))),
         ),
         Misconception(
             "chosen action's own term forgotten",
@@ -314,7 +263,7 @@ EXERCISE = Exercise(
         Misconception(
             "score at the next state",
             "Each action is scored in the state that came after it. The policy chose a_t when it saw s_t.",
-            _next_states,
+            lambda theta, s, a: _steps(theta, s[1:], a[:-1]).sum(0),
         ),
         Misconception(
             "one table for each step",
