@@ -94,25 +94,18 @@ def _slots_by_cumsum(rewards, ended, n):
     return returns
 
 
-def _never_reset(rewards, ended, n):
-    num_slots = rewards.shape[1]
-    so_far = np.cumsum(rewards, 0)
-    return np.array([so_far[np.flatnonzero(ended[:, i % num_slots])[i // num_slots], i % num_slots] for i in range(n)])
+def _by_ends(total):
+    """Of each episode total(its slot's rewards (L,), last step of the episode before or −1, its own last step)."""
 
+    def answer(rewards, ended, n):
+        returns = []
+        for i in range(n):
+            order, slot = divmod(i, rewards.shape[1])
+            ends = [-1, *np.flatnonzero(ended[:, slot])]
+            returns.append(total(rewards[:, slot], *ends[order : order + 2]))
+        return np.array(returns)
 
-def _end_too_early(rewards, ended, n):
-    """The reward of the last step goes to the next episode."""
-    num_slots, returns = rewards.shape[1], []
-    for i in range(n):
-        ends = np.flatnonzero(ended[:, i % num_slots])
-        begin = ends[i // num_slots - 1] if i >= num_slots else 0
-        returns.append(rewards[begin : ends[i // num_slots], i % num_slots].sum())
-    return np.array(returns)
-
-
-def _only_first_of_each(rewards, ended, n):
-    found = sorted(e for e in _found(rewards, ended) if e[1] == 0)
-    return _totals(found)[:n]
+    return answer
 
 
 def _blocks(rewards, ended, n):
@@ -128,10 +121,6 @@ def _by_slot(rewards, ended, n, place):
         if 0 <= place(slot, order) < n:
             returns[place(slot, order)] = total
     return returns
-
-
-def _last_reward_lost(rewards, ended, n):
-    return _slots_oracle(np.where(ended, 0.0, rewards), ended, n)
 
 
 EXERCISE = Exercise(
@@ -213,7 +202,7 @@ EXERCISE = Exercise(
             "only the first episode of each slot",
             "Each slot gives one episode here. Where more are asked for than there are slots, a slot plays several, "
             "one after the other.",
-            _only_first_of_each,
+            lambda rewards, ended, n: _totals(sorted(e for e in _found(rewards, ended) if e[1] == 0))[:n],
         ),
         Misconception(
             "remainder dropped",
@@ -233,18 +222,18 @@ EXERCISE = Exercise(
             "sum not started afresh",
             "The right episodes, but each total still contains what its slot earned before. A new episode begins with "
             "nothing.",
-            _never_reset,
+            _by_ends(lambda rewards, before, end: rewards[: end + 1].sum()),
         ),
         Misconception(
             "last reward counted for the next episode",
             "The step on which an episode ends still belongs to it, and so does its reward. You close the account "
             "one step early.",
-            _end_too_early,
+            _by_ends(lambda rewards, before, end: rewards[max(before, 0) : end].sum()),
         ),
         Misconception(
             "last reward lost",
             "The step on which an episode ends still belongs to it, and so does its reward. You stop a step short.",
-            _last_reward_lost,
+            _by_ends(lambda rewards, before, end: rewards[before + 1 : end].sum()),
         ),
         Misconception(
             "later episodes overwrite earlier ones",

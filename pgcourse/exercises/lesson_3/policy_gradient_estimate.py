@@ -3,6 +3,7 @@ import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case, rewards_like
+from pgcourse.exercises.pieces import in_single
 
 
 def _estimate_cases(seed):
@@ -26,17 +27,6 @@ def _estimate_oracle(scores, total_rewards):
     return estimate
 
 
-def _estimate_loop(scores, total_rewards):
-    total = 0
-    for score, r in zip(scores, total_rewards, strict=True):
-        total = total + score * r
-    return total / len(scores)
-
-
-def _float32_estimate(scores, r):
-    return np.float32(r) @ np.float32(scores) / np.float32(len(r))
-
-
 EXERCISE = Exercise(
     name="policy_gradient_estimate",
     lesson=3,
@@ -54,8 +44,8 @@ EXERCISE = Exercise(
         lambda scores, r: [
             sum(row[p] * x for row, x in zip(scores, r, strict=True)) / len(r) for p in range(scores.shape[1])
         ],
-        _estimate_loop,
-        _float32_estimate,
+        lambda scores, r: sum(score * x for score, x in zip(scores, r, strict=True)) / len(r),
+        in_single(lambda scores, r: r @ scores / len(r)),
     ),
     misconceptions=(
         Misconception(

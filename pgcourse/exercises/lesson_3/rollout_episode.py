@@ -65,22 +65,32 @@ def _rollout_oracle(env, act):
 
 
 def _either(terminated, truncated):
-    return terminated or truncated
+    return terminated[-1] or truncated[-1]
 
 
-def _play(env, act, stop=_either, flag=lambda terminated, truncated: terminated):
-    """A right answer, with two places where it can be made wrong."""
-    observations, actions, rewards = [], [], []
-    observation, _ = env.reset()
-    while True:
-        action = act(observation)
-        following, reward, terminated, truncated, _ = env.step(action)
-        observations.append(observation)
-        actions.append(action)
-        rewards.append(reward)
-        if stop(terminated, truncated):
-            return np.array(observations), np.array(actions), np.array(rewards), flag(terminated, truncated)
-        observation = following
+def _play(
+    choose=lambda act, shown, actions: act(shown[-1]),
+    plays=lambda act, shown, action: action,
+    after=lambda env, shown, following: following,
+    stop=_either,
+    observations=lambda shown: shown[:-1],
+    rewards=np.array,
+    flag=lambda terminated, truncated: terminated[-1],
+):
+    """An answer with one thing in it exchanged. `shown` is one longer than the episode; flags: of all steps."""
+
+    def answer(env, act):
+        shown, actions, earned, terminated, truncated = [env.reset()[0]], [], [], [], []
+        while not actions or not stop(terminated, truncated):
+            actions.append(choose(act, shown, actions))
+            following, reward, ended, cut, _ = env.step(plays(act, shown, actions[-1]))
+            earned.append(reward)
+            terminated.append(ended)
+            truncated.append(cut)
+            shown.append(after(env, shown, following))
+        return np.array(observations(shown)), np.array(actions), rewards(earned), flag(terminated, truncated)
+
+    return answer
 
 
 def _rollout_preallocated(env, act):
@@ -105,148 +115,15 @@ def _rollout_lists(env, act):
     return [list(column) for column in zip(*trajectory, strict=True)] + [terminated]
 
 
-def _next_observation(env, act):
-    observations, actions, rewards = [], [], []
-    observation, _ = env.reset()
-    while True:
-        action = act(observation)
-        observation, reward, terminated, truncated, _ = env.step(action)
-        observations.append(observation)
-        actions.append(action)
-        rewards.append(reward)
-        if terminated or truncated:
-            return observations, actions, rewards, terminated
-
-
-def _last_observation_too(env, act):
-    observation, _ = env.reset()
-    observations, actions, rewards = [observation], [], []
-    while True:
-        actions.append(act(observation))
-        observation, reward, terminated, truncated, _ = env.step(actions[-1])
-        observations.append(observation)
-        rewards.append(reward)
-        if terminated or truncated:
-            return observations, actions, rewards, terminated
-
-
-def _stale_observation(env, act):
-    observations, actions, rewards = [], [], []
-    observation, _ = env.reset()
-    while True:
-        action = act(observation)
-        _, reward, terminated, truncated, _ = env.step(action)
-        observations.append(observation)
-        actions.append(action)
-        rewards.append(reward)
-        if terminated or truncated:
-            return observations, actions, rewards, terminated
-
-
-def _acts_on_first_observation(env, act):
-    observations, actions, rewards = [], [], []
-    first, _ = env.reset()
-    observation = first
-    while True:
-        action = act(first)
-        observations.append(observation)
-        observation, reward, terminated, truncated, _ = env.step(action)
-        actions.append(action)
-        rewards.append(reward)
-        if terminated or truncated:
-            return observations, actions, rewards, terminated
-
-
-def _one_action(env, act):
-    observations, actions, rewards = [], [], []
-    observation, _ = env.reset()
-    action = act(observation)
-    while True:
-        observations.append(observation)
-        observation, reward, terminated, truncated, _ = env.step(action)
-        actions.append(action)
-        rewards.append(reward)
-        if terminated or truncated:
-            return observations, actions, rewards, terminated
-
-
-def _resampled_action(env, act):
-    observations, actions, rewards = [], [], []
-    observation, _ = env.reset()
-    while True:
-        observations.append(observation)
-        actions.append(act(observation))
-        observation, reward, terminated, truncated, _ = env.step(act(observation))
-        rewards.append(reward)
-        if terminated or truncated:
-            return observations, actions, rewards, terminated
-
-
-def _last_step_dropped(env, act):
-    observations, actions, rewards = [], [], []
-    observation, _ = env.reset()
-    while True:
-        action = act(observation)
-        following, reward, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            shape = (len(observations), *np.shape(observation))
-            return np.reshape(observations, shape), actions, rewards, terminated
-        observations.append(observation)
-        actions.append(action)
-        rewards.append(reward)
-        observation = following
-
-
-def _one_step_too_many(env, act):
-    observations, actions, rewards = [], [], []
-    observation, _ = env.reset()
-    over = ended = False
-    while True:
-        observations.append(observation)
-        actions.append(act(observation))
-        observation, reward, terminated, truncated, _ = env.step(actions[-1])
-        rewards.append(reward)
-        if over:
-            return observations, actions, rewards, ended
-        over, ended = terminated or truncated, terminated
-
-
-def _reset_every_step(env, act):
-    observations, actions, rewards = [], [], []
-    while True:
-        observation, _ = env.reset()
-        observations.append(observation)
-        actions.append(act(observation))
-        _, reward, terminated, truncated, _ = env.step(actions[-1])
-        rewards.append(reward)
-        if terminated or truncated:
-            return observations, actions, rewards, terminated
-
-
-def _reset_not_unpacked(env, act):
-    observation = env.reset()
-    return act(observation)
-
-
 def _four_from_step(env, act):
     observation, _ = env.reset()
     _, _, done, _ = env.step(act(observation))
     return done
 
 
-def _no_tuple_of_flags(env, act):
-    flags = []
-
-    def note(terminated, truncated):
-        flags.append(terminated)
-        return terminated or truncated
-
-    return *_play(env, act, stop=note)[:3], np.array(flags)
-
-
-def _with(change):
-    """`_play`, with its observations, actions, rewards and terminated changed afterwards."""
-    return lambda env, act: change(*_play(env, act))
+def _last_step_dropped(env, act):
+    *columns, terminated = _play()(env, act)
+    return *(column[:-1] for column in columns), terminated
 
 
 EXERCISE = Exercise(
@@ -265,69 +142,72 @@ EXERCISE = Exercise(
     oracle=_rollout_oracle,
     probe="rollout_episode",
     references=("rollouts.collect",),
-    accepts=(_play, _rollout_preallocated, _rollout_lists),
+    accepts=(_play(), _rollout_preallocated, _rollout_lists),
     misconceptions=(
         Misconception(
             "observation after the action recorded",
             "Your observations are one step late: each is what the action led to. The score needs what the policy saw "
             "when it chose.",
-            _next_observation,
+            _play(observations=lambda shown: shown[1:]),
         ),
         Misconception(
             "last observation kept as well",
             "There is one observation more than there are actions: nobody acts on the last one, so it belongs to no "
             "step.",
-            _last_observation_too,
+            _play(observations=lambda shown: shown),
         ),
         Misconception(
             "observation never updated",
             "The policy sees the first observation for the whole episode. After a step there is a new one: who hands "
             "it on?",
-            _stale_observation,
+            _play(after=lambda env, shown, following: shown[0]),
         ),
         Misconception(
             "acts on the first observation",
             "You record the observations well, but act looks at the first one all the time. It should choose on what "
             "is recorded next to its action.",
-            _acts_on_first_observation,
+            _play(choose=lambda act, shown, actions: act(shown[0])),
         ),
         Misconception(
             "one action for the whole episode",
             "act is asked once, before the loop. A policy chooses anew at every step.",
-            _one_action,
+            _play(choose=lambda act, shown, actions: actions[0] if actions else act(shown[0])),
         ),
         Misconception(
             "action asked for a second time",
             "act is asked twice a step, and a policy that samples answers differently each time: what you record is "
             "not what was played.",
-            _resampled_action,
+            _play(plays=lambda act, shown, action: act(shown[-1])),
         ),
         Misconception(
             "time limit ignored",
             "You play on after truncated. An episode is over when it ended by itself *or* when the time was up.",
-            lambda env, act: _play(env, act, stop=lambda terminated, truncated: terminated),
+            _play(stop=lambda terminated, truncated: terminated[-1]),
         ),
         Misconception(
             "end of the episode ignored",
             "You play on after terminated and stop at the time limit only. What the environment says after the end "
             "belongs to no episode.",
-            lambda env, act: _play(env, act, stop=lambda terminated, truncated: truncated),
+            _play(stop=lambda terminated, truncated: truncated[-1]),
         ),
         Misconception(
             "stops only when both flags are set",
             "You wait until terminated and truncated are both True. One of the two is enough to end an episode.",
-            lambda env, act: _play(env, act, stop=lambda terminated, truncated: terminated and truncated),
+            _play(stop=lambda terminated, truncated: terminated[-1] and truncated[-1]),
         ),
         Misconception(
             "never stops",
             "Nothing ends your loop: look at the two flags that env.step returns.",
-            lambda env, act: _play(env, act, stop=lambda terminated, truncated: False),
+            _play(stop=lambda terminated, truncated: False),
         ),
         Misconception(
             "one step too many",
             "You notice the end one step late and record a step that belongs to no episode. Look at the flags right "
             "after env.step.",
-            _one_step_too_many,
+            _play(
+                stop=lambda terminated, truncated: terminated[1:] and _either(terminated[:-1], truncated[:-1]),
+                flag=lambda terminated, truncated: terminated[-2],
+            ),
         ),
         Misconception(
             "last step dropped",
@@ -339,69 +219,55 @@ EXERCISE = Exercise(
             "truncated taken for terminated",
             "You call every end terminated. An episode cut off by the clock did not end by itself, and later lessons "
             "need to know.",
-            lambda env, act: _play(env, act, flag=_either),
+            _play(flag=_either),
         ),
         Misconception(
             "truncated returned",
             "The wrong one of the two flags: True is for an episode that ended by itself.",
-            lambda env, act: _play(env, act, flag=lambda terminated, truncated: truncated),
+            _play(flag=lambda terminated, truncated: truncated[-1]),
         ),
         Misconception(
             "not truncated returned",
             "Not cut off is almost, but not quite, the same as ended: both can happen in the same step. There is a "
             "flag that says it directly.",
-            lambda env, act: _play(env, act, flag=lambda terminated, truncated: not truncated),
+            _play(flag=lambda terminated, truncated: not truncated[-1]),
         ),
         Misconception(
             "terminated never set",
             "Your terminated is always False. It should tell how this episode ended.",
-            lambda env, act: _play(env, act, flag=lambda terminated, truncated: False),
+            _play(flag=lambda terminated, truncated: False),
         ),
         Misconception(
             "a flag for every step",
             "One flag for the whole episode is asked, the one of its last step.",
-            _no_tuple_of_flags,
+            _play(flag=lambda terminated, truncated: terminated),
         ),
         Misconception(
             "total reward instead of the rewards",
             "You add the rewards up. Keep them step by step: later lessons ask when each was earned.",
-            _with(lambda observations, actions, rewards, terminated: (observations, actions, sum(rewards), terminated)),
+            _play(rewards=sum),
         ),
         Misconception(
             "rewards accumulated",
             "Each of your rewards contains those before it. r_t is what the action at t earned, alone.",
-            _with(
-                lambda observations, actions, rewards, terminated: (
-                    observations,
-                    actions,
-                    np.cumsum(rewards),
-                    terminated,
-                )
-            ),
+            _play(rewards=np.cumsum),
         ),
         Misconception(
             "rewards one step late",
             "Your rewards begin with a zero: each stands beside the action *after* the one that earned it. rewards[t] "
             "belongs to actions[t].",
-            _with(
-                lambda observations, actions, rewards, terminated: (
-                    observations,
-                    actions,
-                    np.append(0, rewards[:-1]),
-                    terminated,
-                )
-            ),
+            _play(rewards=lambda earned: np.append(0, earned[:-1])),
         ),
         Misconception(
             "reset at every step",
             "The environment starts anew in every step of your loop. One episode has one reset, at its beginning.",
-            _reset_every_step,
+            _play(after=lambda env, shown, following: env.reset()[0]),
         ),
         Misconception(
             "reset's result not unpacked",
             "env.reset() returns two things, the observation and a dictionary of information; you pass both on as if "
             "they were the observation.",
-            _reset_not_unpacked,
+            lambda env, act: act(env.reset()),
         ),
         Misconception(
             "four results from step",

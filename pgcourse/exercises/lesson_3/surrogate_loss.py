@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, mask_of, random_masks, rewards_like, with_garbage
 from pgcourse.exercises.pieces import standardised
 
 
@@ -13,10 +13,9 @@ def _surrogate_cases(seed):
         case(log_probs=[[-0.5, -1.0], [-2.0, 7.0]], total_rewards=[3.0, -1.0], mask=mask_of([2, 1])),
         case(log_probs=[[-1.0, -0.5]], total_rewards=[-2.0], mask=mask_of([1], 2)),
     ]
-    for shape in SHAPES:
-        mask = random_mask(rng, *shape)
-        log_probs = with_garbage(rng, -rng.exponential(size=shape) - 0.05, mask, 10)
-        cases.append(case(log_probs=log_probs, total_rewards=rewards_like(rng, shape[0]), mask=mask))
+    for mask in random_masks(rng):
+        log_probs = with_garbage(rng, -rng.exponential(size=mask.shape) - 0.05, mask, 10)
+        cases.append(case(log_probs=log_probs, total_rewards=rewards_like(rng, len(mask)), mask=mask))
     return cases
 
 
@@ -34,15 +33,6 @@ def _surrogate_loop(log_probs, total_rewards, mask):
             if mask[i, t]:
                 loss = loss - log_probs[i, t] * total_rewards[i]
     return loss / len(log_probs)
-
-
-def _surrogate_by_trajectory(log_probs, total_rewards, mask):
-    terms = [row[happened].sum() * r for row, r, happened in zip(log_probs, total_rewards, mask, strict=True)]
-    return -torch.stack(terms).mean()
-
-
-def _last_step(log_probs, mask):
-    return log_probs[torch.arange(len(mask)), mask.sum(1) - 1]
 
 
 EXERCISE = Exercise(
@@ -65,7 +55,9 @@ EXERCISE = Exercise(
         lambda log_probs, r, mask: -(log_probs[mask] * r[:, None].expand(mask.shape)[mask]).sum() / len(r),
         lambda log_probs, r, mask: (-log_probs.float() * mask * r.float()[:, None]).sum() / len(r),
         _surrogate_loop,
-        _surrogate_by_trajectory,
+        lambda log_probs, r, mask: (
+            -torch.stack([row[happened].sum() * x for row, x, happened in zip(log_probs, r, mask, strict=True)]).mean()
+        ),
     ),
     misconceptions=(
         Misconception(
@@ -296,7 +288,7 @@ EXERCISE = Exercise(
             "only the last step",
             "Only the last step of each episode gets a gradient. The whole trajectory earned the reward: every choice "
             "on the way takes part.",
-            lambda log_probs, r, mask: -(_last_step(log_probs, mask) * r).mean(),
+            lambda log_probs, r, mask: -(log_probs[torch.arange(len(r)), mask.sum(1) - 1] * r).mean(),
         ),
         Misconception(
             "only the last column",
