@@ -3,7 +3,7 @@ import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like
-from pgcourse.exercises.pieces import softmax
+from pgcourse.exercises.pieces import in_single, softmax
 
 # batch_update, the bug hunt
 
@@ -53,78 +53,26 @@ def _score(theta, s, a):
     return score
 
 
-def _stale(after):
-    """The update with a step after every group of (i, t) pairs that `after` makes of the mask."""
+def _update(
+    groups=lambda mask: [np.argwhere(mask)],
+    score=_score,
+    weight=lambda r, mask, i, t: r[i] / len(mask),
+    add=lambda row, term: row + term,
+    move=lambda theta, learning_rate, gradient: theta + learning_rate * gradient,
+):
+    """An answer with one thing in it exchanged. It moves after every group of (i, t) pairs; the right one has one."""
 
     def answer(theta, states, actions, mask, r, learning_rate):
         theta = theta.copy()
-        for group in after(mask):
+        for group in groups(mask):
             gradient = np.zeros_like(theta)
             for i, t in group:
-                gradient[states[i, t]] += _score(theta, states[i, t], actions[i, t]) * r[i] / len(mask)
-            theta += learning_rate * gradient
+                s, a = states[i, t], actions[i, t]
+                gradient[s] = add(gradient[s], score(theta, s, a) * weight(r, mask, i, t))
+            theta = move(theta, learning_rate, gradient)
         return theta
 
     return answer
-
-
-def _every_step(mask):
-    return [[pair] for pair in np.argwhere(mask)]
-
-
-def _every_trajectory(mask):
-    return [[(i, t) for t in np.flatnonzero(mask[i])] for i in range(len(mask))]
-
-
-def _every_time(mask):
-    return [[(i, t) for i in np.flatnonzero(mask[:, t])] for t in range(mask.shape[1])]
-
-
-def _term(score=None, weight=None, pairs=None):
-    """The gradient of the batch, with one thing in it exchanged."""
-
-    def gradient(theta, states, actions, mask, r):
-        total = np.zeros_like(theta)
-        for i, t in (pairs or np.argwhere)(mask):
-            w = weight(r, mask, i, t) if weight else r[i] / len(mask)
-            total[states[i, t]] += (score or _score)(theta, states[i, t], actions[i, t]) * w
-        return total
-
-    return gradient
-
-
-def _step_along(gradient, sign=1):
-    return lambda theta, states, actions, mask, r, learning_rate: (
-        theta + sign * learning_rate * gradient(theta, states, actions, mask, r)
-    )
-
-
-def _one_hot_score(theta, s, a):
-    return np.eye(theta.shape[1])[a]
-
-
-def _own_entry_score(theta, s, a):
-    return np.eye(theta.shape[1])[a] * _score(theta, s, a)
-
-
-def _columns_score(theta, s, a):
-    return np.eye(theta.shape[1])[a] - softmax(theta, axis=0)[s]
-
-
-def _over_the_table_score(theta, s, a):
-    return np.eye(theta.shape[1])[a] - (np.exp(theta) / np.exp(theta).sum())[s]
-
-
-def _overwritten(theta, states, actions, mask, r):
-    gradient = np.zeros_like(theta)
-    for i, t in np.argwhere(mask):
-        gradient[states[i, t]] = _score(theta, states[i, t], actions[i, t]) * r[i] / len(mask)
-    return gradient
-
-
-def _along_time(theta, states, actions, mask, r):
-    weights = mask * r / len(mask)
-    return _term(weight=lambda r, mask, i, t: weights[i, t])(theta, states, actions, mask, r)
 
 
 def _step_inside_the_loop(theta, states, actions, mask, r, learning_rate):
@@ -135,8 +83,8 @@ def _step_inside_the_loop(theta, states, actions, mask, r, learning_rate):
     return theta
 
 
-def _update_in_place(theta, states, actions, mask, r, learning_rate):
-    theta += learning_rate * _term()(theta, states, actions, mask, r)
+def _in_place(theta, *rest):
+    theta[:] = _update()(theta, *rest)
     return theta
 
 
@@ -164,11 +112,6 @@ def _update_torch(theta, states, actions, mask, r, learning_rate):
     return theta
 
 
-def _update_float32(theta, states, actions, mask, r, learning_rate):
-    theta, r = theta.astype(np.float32), r.astype(np.float32)
-    return theta + np.float32(learning_rate) * _term()(theta, states, actions, mask, r)
-
-
 EXERCISE = Exercise(
     name="batch_update",
     lesson=4,
@@ -182,31 +125,31 @@ EXERCISE = Exercise(
     oracle=_update_oracle,
     references=("estimators.gradients", "estimators.surrogate_loss"),
     accepts=(
-        _step_along(_term()),
+        _update(),
         _update_add_at,
         _update_einsum,
         _update_torch,
-        _update_float32,
-        lambda *arguments: _step_along(_term())(*arguments).tolist(),
+        in_single(_update()),
+        lambda *arguments: _update()(*arguments).tolist(),
     ),
     misconceptions=(
         Misconception(
             "a step after every action",
             "The bug is still there: θ moves while the batch is being read. Whose probabilities are in the second "
             "score: those of the policy that acted?",
-            _stale(_every_step),
+            _update(groups=lambda mask: [[pair] for pair in np.argwhere(mask)]),
         ),
         Misconception(
             "a step after every trajectory",
             "Better: within a trajectory all scores belong to the same θ. But the second trajectory is scored with "
             "what the first one made of θ. Which policy played it?",
-            _stale(_every_trajectory),
+            _update(groups=lambda mask: [[(i, t) for t in np.flatnonzero(mask[i])] for i in range(len(mask))]),
         ),
         Misconception(
             "a step after every time step",
             "θ still moves while you read the batch, once for each t now. All N·T actions were taken by one and the "
             "same policy.",
-            _stale(_every_time),
+            _update(groups=lambda mask: [[(i, t) for i in np.flatnonzero(mask[:, t])] for t in range(mask.shape[1])]),
         ),
         Misconception(
             "the step is inside the loop",
@@ -218,143 +161,141 @@ EXERCISE = Exercise(
             "theta changed in place",
             "The numbers go into the array that you were given, and the caller still needs it. The buggy version has a "
             "line that prevents this; keep it, or build a new array.",
-            _update_in_place,
+            _in_place,
         ),
         Misconception(
             "repeated states counted once",
             "A state that is visited twice keeps only one of its two terms. Are you assigning where you should add? "
             "Beware that in NumPy gradient[states] += … writes each row once, however often it occurs.",
-            _step_along(_overwritten),
+            _update(add=lambda row, term: term),
         ),
         Misconception(
             "only the last trajectory",
             "Only the last trajectory arrives in your step. Where do you set the gradient to zero?",
-            _step_along(_term(pairs=lambda mask: [(i, t) for i, t in np.argwhere(mask) if i == len(mask) - 1])),
+            _update(groups=lambda mask: [[(i, t) for i, t in np.argwhere(mask) if i == len(mask) - 1]]),
         ),
         Misconception(
             "only the first trajectory",
             "Only the first trajectory arrives in your step. Look at how far the step, or the return, is indented.",
-            _step_along(_term(pairs=lambda mask: [(i, t) for i, t in np.argwhere(mask) if i == 0])),
+            _update(groups=lambda mask: [[(i, t) for i, t in np.argwhere(mask) if i == 0]]),
         ),
         Misconception(
             "only the very first step",
             "Only the first step of the first trajectory arrives. Look at how far the return statement is indented.",
-            _step_along(_term(pairs=lambda mask: np.argwhere(mask)[:1])),
+            _update(groups=lambda mask: [np.argwhere(mask)[:1]]),
         ),
         Misconception(
             "only the last steps",
             "Only the last step of each trajectory arrives in your step. Where do you set the gradient to zero?",
-            _step_along(_term(pairs=lambda mask: [(i, mask[i].sum() - 1) for i in range(len(mask))])),
+            _update(groups=lambda mask: [[(i, mask[i].sum() - 1) for i in range(len(mask))]]),
         ),
         Misconception(
             "the last step left out",
             "The last step of every trajectory is missing. It was chosen like all the others.",
-            _step_along(_term(pairs=lambda mask: [(i, t) for i, t in np.argwhere(mask) if t < mask[i].sum() - 1])),
+            _update(groups=lambda mask: [[(i, t) for i, t in np.argwhere(mask) if t < mask[i].sum() - 1]]),
         ),
         Misconception(
             "the last column left out",
             "Time T is missing: range(T) reaches T − 1, which is the last step already.",
-            _step_along(_term(pairs=lambda mask: [(i, t) for i, t in np.argwhere(mask) if t < mask.shape[1] - 1])),
+            _update(groups=lambda mask: [[(i, t) for i, t in np.argwhere(mask) if t < mask.shape[1] - 1]]),
         ),
         Misconception(
             "mask forgotten",
             "Steps that never happened take part. The buggy version was right about this: what kept them out?",
-            _step_along(_term(pairs=lambda mask: list(np.ndindex(mask.shape)))),
+            _update(groups=lambda mask: [np.ndindex(mask.shape)]),
         ),
         Misconception(
             "mask forgotten, still a step after every action",
             "Two things: θ moves while the batch is being read, and steps that never happened take part.",
-            _stale(lambda mask: [[pair] for pair in np.ndindex(mask.shape)]),
+            _update(groups=lambda mask: [[pair] for pair in np.ndindex(mask.shape)]),
         ),
         Misconception(
             "sum without 1/N",
             "The factor 1/N got lost on the way: (4.1) averages over trajectories.",
-            _step_along(_term(weight=lambda r, mask, i, t: r[i])),
+            _update(weight=lambda r, mask, i, t: r[i]),
         ),
         Misconception(
             "1/N twice",
             "You divide by N twice. Once is enough, in the loop or after it.",
-            _step_along(_term(weight=lambda r, mask, i, t: r[i] / len(mask) ** 2)),
+            _update(weight=lambda r, mask, i, t: r[i] / len(mask) ** 2),
         ),
         Misconception(
             "mean over all steps",
             "You divide by the number of steps. (4.1) divides by the number of trajectories, however long they are.",
-            _step_along(_term(weight=lambda r, mask, i, t: r[i] / mask.sum())),
+            _update(weight=lambda r, mask, i, t: r[i] / mask.sum()),
         ),
         Misconception(
             "mean within each trajectory",
             "You average the scores within each trajectory. Along time (4.1) has a sum.",
-            _step_along(_term(weight=lambda r, mask, i, t: r[i] / mask[i].sum() / len(mask))),
+            _update(weight=lambda r, mask, i, t: r[i] / mask[i].sum() / len(mask)),
         ),
         Misconception(
             "divided by T",
             "You divide by the width of the arrays, T. The average runs over the other axis, the trajectories.",
-            _step_along(_term(weight=lambda r, mask, i, t: r[i] / mask.shape[1])),
+            _update(weight=lambda r, mask, i, t: r[i] / mask.shape[1]),
         ),
         Misconception(
             "descent",
             "The step leads down. The buggy version went the right way in this: keep its plus.",
-            _step_along(_term(), sign=-1),
+            _update(move=lambda theta, learning_rate, gradient: theta - learning_rate * gradient),
         ),
         Misconception(
             "rewards left out",
             "The rewards have got lost: every trajectory is made likelier, good or bad.",
-            _step_along(_term(weight=lambda r, mask, i, t: 1 / len(mask))),
+            _update(weight=lambda r, mask, i, t: 1 / len(mask)),
         ),
         Misconception(
             "every trajectory weighted with the mean reward",
             "All trajectories get the batch's mean reward. Each score is multiplied by the reward of its own "
             "trajectory.",
-            _step_along(_term(weight=lambda r, mask, i, t: r.mean() / len(mask))),
+            _update(weight=lambda r, mask, i, t: r.mean() / len(mask)),
         ),
         Misconception(
             "rewards minus their mean",
             "You subtract the batch's mean reward. Lesson 7 will like that; here r(τ) stays as it is.",
-            _step_along(_term(weight=lambda r, mask, i, t: (r[i] - r.mean()) / len(mask))),
+            _update(weight=lambda r, mask, i, t: (r[i] - r.mean()) / len(mask)),
         ),
         Misconception(
             "rewards along the time axis",
             "Shapes: (N, T) times (N,) lines up the rewards with *time*, and fails or, worse, works when N = T.",
-            _step_along(_along_time),
+            _update(weight=lambda r, mask, i, t: (mask * r)[i, t] / len(mask)),
         ),
         Misconception(
             "score without the probabilities",
             "The score of an action is one *minus* something, and minus something for the actions not taken, (1.5). "
             "Without it probabilities that were large already get a push of full size.",
-            _step_along(_term(score=_one_hot_score)),
+            _update(score=lambda theta, s, a: np.eye(theta.shape[1])[a]),
         ),
         Misconception(
             "only the taken action moves",
             "You raise the action that was taken and leave the others in peace. The score has an entry for every "
             "action, (1.5).",
-            _step_along(_term(score=_own_entry_score)),
+            _update(score=lambda theta, s, a: np.eye(theta.shape[1])[a] * _score(theta, s, a)),
         ),
         Misconception(
             "softmax over the states",
             "Your probabilities add up to one along the wrong axis. A row of theta holds the logits of one state.",
-            _step_along(_term(score=_columns_score)),
+            _update(score=lambda theta, s, a: np.eye(theta.shape[1])[a] - softmax(theta, axis=0)[s]),
         ),
         Misconception(
             "softmax over the whole table",
             "Your probabilities add up to one over the whole table. Each state has a softmax of its own.",
-            _step_along(_term(score=_over_the_table_score)),
+            _update(score=lambda theta, s, a: np.eye(theta.shape[1])[a] - (np.exp(theta) / np.exp(theta).sum())[s]),
         ),
         Misconception(
             "the gradient instead of theta",
             "That is ĝ. Asked is θ after the step.",
-            lambda theta, states, actions, mask, r, learning_rate: _term()(theta, states, actions, mask, r),
+            _update(move=lambda theta, learning_rate, gradient: gradient),
         ),
         Misconception(
             "only the change",
             "That is how far to go. Where did you set out?",
-            lambda theta, states, actions, mask, r, learning_rate: (
-                learning_rate * _term()(theta, states, actions, mask, r)
-            ),
+            _update(move=lambda theta, learning_rate, gradient: learning_rate * gradient),
         ),
         Misconception(
             "learning rate forgotten",
             "The learning rate got lost on the way from the loop to the step.",
-            lambda theta, states, actions, mask, r, learning_rate: theta + _term()(theta, states, actions, mask, r),
+            _update(move=lambda theta, learning_rate, gradient: theta + gradient),
         ),
     ),
 )

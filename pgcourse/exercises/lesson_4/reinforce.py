@@ -72,48 +72,35 @@ def _estimate(scores, r):
     return (scores * r[:, None]).mean(0)
 
 
-def _loop(estimate=_estimate, batch=lambda k: k, steps=lambda iterations: iterations, rate=lambda rate, k: rate):
-    """An answer with one thing in it exchanged."""
+def _loop(
+    estimate=_estimate,
+    batch=lambda k: k,
+    steps=lambda iterations: iterations,
+    rate=lambda rate, k: rate,
+    plays=lambda thetas: thetas[-1],
+    start=lambda thetas: thetas[-1],
+    ascent=lambda gradients: gradients[-1],
+    gives=lambda thetas, gradients: thetas[-1],
+):
+    """An answer with one thing in it exchanged: `thetas` begin with θ₀, and `gradients` with zeros."""
 
     def answer(theta0, sample, learning_rate, iterations):
-        theta = theta0.copy()
+        thetas, gradients = [theta0.copy()], [np.zeros(len(theta0))]
         for k in range(steps(iterations)):
-            theta = theta + rate(learning_rate, k) * estimate(*sample(theta, batch(k)))
-        return theta
+            gradients.append(estimate(*sample(plays(thetas), batch(k))))
+            thetas.append(start(thetas) + rate(learning_rate, k) * ascent(gradients))
+        return gives(thetas, gradients)
 
     return answer
 
 
-def _always_theta0(theta0, sample, learning_rate, iterations):
-    theta = theta0
-    for k in range(iterations):
-        theta = theta + learning_rate * _estimate(*sample(theta0, k))
-    return theta
-
-
-def _sampled_once(theta0, sample, learning_rate, iterations):
-    theta, batch = theta0, sample(theta0, 0)
-    for _ in range(iterations):
-        theta = theta + learning_rate * _estimate(*batch)
-    return theta
+def _first(thetas):
+    return thetas[0]
 
 
 def _average_then_one_step(theta0, sample, learning_rate, iterations):
     gradients = [_estimate(*sample(theta0, k)) for k in range(iterations)]
     return theta0 + learning_rate * np.mean(gradients, axis=0) if gradients else theta0
-
-
-def _always_from_theta0(theta0, sample, learning_rate, iterations):
-    theta = theta0
-    for k in range(iterations):
-        theta = theta0 + learning_rate * _estimate(*sample(theta, k))
-    return theta
-
-
-def _set_back(theta0, sample, learning_rate, iterations):
-    if iterations:
-        return theta0 + learning_rate * _estimate(*sample(theta0, iterations - 1))
-    return theta0
 
 
 def _step_for_every_trajectory(theta0, sample, learning_rate, iterations):
@@ -125,52 +112,15 @@ def _step_for_every_trajectory(theta0, sample, learning_rate, iterations):
     return theta
 
 
-def _first_left_out(theta0, sample, learning_rate, iterations):
-    theta = theta0
-    for k in range(1, iterations):
-        theta = theta + learning_rate * _estimate(*sample(theta, k))
-    return theta
-
-
-def _gradients_pile_up(theta0, sample, learning_rate, iterations):
-    theta, gradient = theta0, np.zeros(len(theta0))
-    for k in range(iterations):
-        gradient = gradient + _estimate(*sample(theta, k))
-        theta = theta + learning_rate * gradient
-    return theta
-
-
-def _one_batch_behind(theta0, sample, learning_rate, iterations):
-    theta = before = theta0
-    for k in range(iterations):
-        theta, before = theta + learning_rate * _estimate(*sample(before, k)), theta
-    return theta
-
-
 def _in_place(theta0, sample, learning_rate, iterations):
     for k in range(iterations):
         theta0 += learning_rate * _estimate(*sample(theta0, k))
     return theta0
 
 
-def _all_thetas(theta0, sample, learning_rate, iterations):
-    thetas = [theta0]
-    for k in range(iterations):
-        thetas.append(thetas[-1] + learning_rate * _estimate(*sample(thetas[-1], k)))
-    return thetas
-
-
-def _last_gradient(theta0, sample, learning_rate, iterations):
-    theta, gradient = theta0, np.zeros(len(theta0))
-    for k in range(iterations):
-        gradient = _estimate(*sample(theta, k))
-        theta = theta + learning_rate * gradient
-    return gradient
-
-
 def _return_in_loop(theta0, sample, learning_rate, iterations):
-    if iterations:
-        return theta0 + learning_rate * _estimate(*sample(theta0, 0))
+    for k in range(iterations):
+        return theta0 + learning_rate * _estimate(*sample(theta0, k))
     return None
 
 
@@ -183,10 +133,6 @@ def _best_so_far(theta0, sample, learning_rate, iterations):
             best, record = theta, r.mean()
         theta = theta + learning_rate * _estimate(scores, r)
     return best
-
-
-def _mean_of_thetas(theta0, sample, learning_rate, iterations):
-    return np.mean(_all_thetas(theta0, sample, learning_rate, iterations)[1:] or [theta0], axis=0)
 
 
 def _reinforce_plain_loops(theta0, sample, learning_rate, iterations):
@@ -262,13 +208,13 @@ EXERCISE = Exercise(
             "every batch from the first policy",
             "You take new steps with old data: every batch is played by θ₀, the policy you started from. Which policy "
             "should collect the trajectories of step k?",
-            _always_theta0,
+            _loop(plays=_first),
         ),
         Misconception(
             "sampled once, before the loop",
             "You collect one batch and climb with it again and again. After the first step it tells of a policy that "
             "you no longer have: where does fresh data come from?",
-            _sampled_once,
+            _loop(plays=_first, batch=lambda k: 0),
         ),
         Misconception(
             "batch 0 every time",
@@ -278,7 +224,7 @@ EXERCISE = Exercise(
         Misconception(
             "one batch behind",
             "Your trajectories come from the policy before the last step. Is θ updated before it is handed to sample?",
-            _one_batch_behind,
+            _loop(plays=lambda thetas: thetas[-2:][0]),
         ),
         Misconception(
             "batches counted from 1",
@@ -405,13 +351,13 @@ EXERCISE = Exercise(
         Misconception(
             "every step starts from theta0",
             "Each step sets out from θ₀ again, so all but the last are lost. A step starts where the one before ended.",
-            _always_from_theta0,
+            _loop(start=_first),
         ),
         Misconception(
             "theta set back in every iteration",
             "Inside your loop θ becomes θ₀ again, so nothing is kept of the steps before. What belongs before "
             "the loop?",
-            _set_back,
+            _loop(plays=_first, start=_first),
         ),
         Misconception(
             "a fresh batch for every trajectory",
@@ -427,13 +373,13 @@ EXERCISE = Exercise(
         Misconception(
             "the first batch left out",
             "Your loop begins with k = 1, so batch 0 is never used and a step is missing. Where does range() begin?",
-            _first_left_out,
+            _loop(steps=lambda iterations: max(iterations - 1, 0), batch=lambda k: k + 1),
         ),
         Misconception(
             "gradients pile up",
             "The gradients of earlier batches are in your step as well: they add up over the iterations. It is what "
             "a forgotten zero_grad() does, too.",
-            _gradients_pile_up,
+            _loop(ascent=sum),
         ),
         Misconception(
             "theta0 changed in place",
@@ -444,17 +390,17 @@ EXERCISE = Exercise(
         Misconception(
             "all thetas",
             "You return θ after every step. Only the last one is asked.",
-            _all_thetas,
+            _loop(gives=lambda thetas, gradients: thetas),
         ),
         Misconception(
             "the mean of all thetas",
             "You return an average of θ over the iterations. Asked is where you stand at the end.",
-            _mean_of_thetas,
+            _loop(gives=lambda thetas, gradients: np.mean(thetas[1:] or thetas, axis=0)),
         ),
         Misconception(
             "the last gradient",
             "That is the gradient of the last batch. Asked is θ, after the last step.",
-            _last_gradient,
+            _loop(gives=lambda thetas, gradients: gradients[-1]),
         ),
         Misconception(
             "return inside the loop",
