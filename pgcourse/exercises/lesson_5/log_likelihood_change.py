@@ -3,6 +3,7 @@ import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case
+from pgcourse.exercises.pieces import in_single, in_torch
 
 
 def _change_cases(seed):
@@ -35,9 +36,13 @@ def _log_softmax(table, axis=1):
     return table - np.log(np.exp(table).sum(axis, keepdims=True))
 
 
+def _change(theta, new_theta):
+    """log π_θ'(a | s) − log π_θ(a | s), (S, A)."""
+    return _log_softmax(new_theta) - _log_softmax(theta)
+
+
 def _steps(theta, new_theta, s, a):
-    """log π_θ'(a_t | s_t) − log π_θ(a_t | s_t), (T,)."""
-    return _log_softmax(new_theta)[s, a] - _log_softmax(theta)[s, a]
+    return _change(theta, new_theta)[s, a]
 
 
 def _likelihood(theta, s, a):
@@ -55,13 +60,7 @@ def _score(theta, s, a):
 def _change_by_counting(theta, new_theta, states, actions):
     counts = np.zeros_like(theta)
     np.add.at(counts, (states, actions), 1)
-    return (counts * (_log_softmax(new_theta) - _log_softmax(theta))).sum()
-
-
-def _change_by_torch(theta, new_theta, states, actions):
-    tables = torch.tensor(np.stack([theta, new_theta])).log_softmax(-1)
-    before, after = tables[:, torch.tensor(states), torch.tensor(actions)].sum(1)
-    return after - before
+    return (counts * _change(theta, new_theta)).sum()
 
 
 def _change_by_distribution(theta, new_theta, states, actions):
@@ -74,10 +73,6 @@ def _change_by_distribution(theta, new_theta, states, actions):
 
 def _unnormalised(theta, new_theta, s, a):
     return (new_theta - theta)[s, a].sum()
-
-
-def _all_pairs(theta, new_theta, s, a):
-    return (_log_softmax(new_theta) - _log_softmax(theta))[s][:, a].sum()
 
 
 EXERCISE = Exercise(
@@ -97,10 +92,12 @@ EXERCISE = Exercise(
         lambda theta, new_theta, s, a: (
             _unnormalised(theta, new_theta, s, a) + np.log(np.exp(theta).sum(1) / np.exp(new_theta).sum(1))[s].sum()
         ),
-        lambda theta, new_theta, s, a: _steps(theta.astype(np.float32), new_theta.astype(np.float32), s, a).sum(),
+        in_single(lambda theta, new_theta, s, a: _steps(theta, new_theta, s, a).sum()),
         lambda theta, new_theta, s, a: sum(_steps(theta, new_theta, s, a).tolist()),
         _change_by_counting,
-        _change_by_torch,
+        in_torch(
+            lambda theta, new_theta, s, a: new_theta.log_softmax(1)[s, a].sum() - theta.log_softmax(1)[s, a].sum()
+        ),
         _change_by_distribution,
     ),
     misconceptions=(
@@ -238,46 +235,41 @@ EXERCISE = Exercise(
             "one number for each entry of the table",
             "You return a whole table. Only what the trajectory did counts: pick the entries of its states and "
             "actions, as often as they occur, and add them up.",
-            lambda theta, new_theta, s, a: _log_softmax(new_theta) - _log_softmax(theta),
+            lambda theta, new_theta, s, a: _change(theta, new_theta),
         ),
         Misconception(
             "whole table added up",
             "You add up the whole table. The trajectory took one action at each step, in one state: only those entries "
             "belong into the sum, as often as they occur.",
-            lambda theta, new_theta, s, a: (_log_softmax(new_theta) - _log_softmax(theta)).sum(),
+            lambda theta, new_theta, s, a: _change(theta, new_theta).sum(),
         ),
         Misconception(
             "all actions of the visited states",
             "You add up all actions of each visited state. Which of them did the trajectory take at step t?",
-            lambda theta, new_theta, s, a: (_log_softmax(new_theta) - _log_softmax(theta))[s].sum(),
+            lambda theta, new_theta, s, a: _change(theta, new_theta)[s].sum(),
         ),
         Misconception(
             "averaged over the policy's actions",
             "You average over what the old policy *might* do in each state, which gives minus a KL divergence. This "
             "trajectory did something definite: use the action that was taken.",
-            lambda theta, new_theta, s, a: (
-                np.exp(_log_softmax(theta)) * (_log_softmax(new_theta) - _log_softmax(theta))
-            )[s].sum(),
+            lambda theta, new_theta, s, a: (np.exp(_log_softmax(theta)) * _change(theta, new_theta))[s].sum(),
         ),
         Misconception(
             "every state paired with every action",
             "Your indexing pairs every state of the trajectory with every action of it, T × T pairs. The action at t "
             "belongs to the state at t: index both axes at once.",
-            _all_pairs,
+            lambda theta, new_theta, s, a: _change(theta, new_theta)[s][:, a].sum(),
         ),
         Misconception(
             "states and actions swapped",
             "The table's rows are states and its columns actions. Which index comes first?",
-            lambda theta, new_theta, s, a: (_log_softmax(new_theta) - _log_softmax(theta))[a, s].sum(),
+            lambda theta, new_theta, s, a: _change(theta, new_theta)[a, s].sum(),
         ),
         Misconception(
             "repeated pairs counted once",
             "A pair (state, action) that the trajectory went through several times is counted once. Each step is a "
             "factor of its own in π(τ).",
-            lambda theta, new_theta, s, a: sum(
-                (_log_softmax(new_theta) - _log_softmax(theta))[pair]
-                for pair in set(zip(s.tolist(), a.tolist(), strict=True))
-            ),
+            lambda theta, new_theta, s, a: sum(_change(theta, new_theta)[pair] for pair in set(zip(s, a, strict=True))),
         ),
         Misconception(
             "last step missing",

@@ -24,13 +24,6 @@ def _predicted_oracle(score, gradient, learning_rate):
     return sum(g * learning_rate * step for g, step in zip(score, gradient, strict=True))
 
 
-def _predicted_by_loop(score, gradient, learning_rate):
-    total = 0.0
-    for i in range(len(score)):
-        total += score[i] * gradient[i]
-    return learning_rate * total
-
-
 def _norm(vector):
     return np.linalg.norm(vector)
 
@@ -53,7 +46,7 @@ EXERCISE = Exercise(
         lambda g, v, lr: lr * torch.dot(torch.from_numpy(g), torch.from_numpy(v)),
         lambda g, v, lr: (torch.tensor(g, dtype=torch.float32) * torch.tensor(v, dtype=torch.float32)).sum() * lr,
         lambda g, v, lr: sum(lr * a * b for a, b in zip(g.tolist(), v.tolist(), strict=True)),
-        _predicted_by_loop,
+        lambda g, v, lr: lr * sum(g[i] * v[i] for i in range(len(g))),
     ),
     misconceptions=(
         Misconception(

@@ -3,13 +3,7 @@ import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case, rewards_like
-from pgcourse.exercises.lesson_6.shared import (
-    discounted,
-    discounts,
-    forwards,
-    powers,
-    standardised_steps,
-)
+from pgcourse.exercises.lesson_6.shared import discounted, discounts, forwards, powers, standardised_steps
 
 
 def _boundary_cases(seed):

@@ -1,8 +1,8 @@
 import numpy as np
-import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case, random_mask, rewards_like
+from pgcourse.exercises.pieces import in_single, in_torch
 
 
 def _table_cases(seed):
@@ -34,30 +34,10 @@ def _table(scores, rewards, probabilities):
     return np.einsum("i,itp,iu->tup", probabilities, scores, rewards)
 
 
-def _table_by_time(scores, rewards, probabilities):
-    steps = rewards.shape[1]
-    return [[probabilities @ (scores[:, t] * rewards[:, [u]]) for u in range(steps)] for t in range(steps)]
-
-
-def _table_by_torch(scores, rewards, probabilities):
-    g, r, p = (torch.from_numpy(array) for array in (scores, rewards, probabilities))
-    return (p[:, None, None, None] * g[:, :, None, :] * r[:, None, :, None]).sum(0)
-
-
-def _table_by_outer(scores, rewards, probabilities):
-    return sum(
-        p * np.multiply.outer(g, r).swapaxes(1, 2) for g, r, p in zip(scores, rewards, probabilities, strict=True)
-    )
-
-
 def _triangle(table, keep):
     """The entries where keep(t, t') is true, the others zero."""
     steps = np.arange(len(table))
     return np.where(keep(steps[:, None], steps)[:, :, None], table, 0.0)
-
-
-def _alike(probabilities):
-    return np.full_like(probabilities, 1 / len(probabilities))
 
 
 EXERCISE = Exercise(
@@ -74,10 +54,10 @@ EXERCISE = Exercise(
         _table,
         lambda g, r, p: np.tensordot((p[:, None, None] * g), r, (0, 0)).transpose(0, 2, 1),
         lambda g, r, p: np.average(g[:, :, None] * r[:, None, :, None], axis=0, weights=p),
-        lambda g, r, p: _table(g.astype(np.float32), r.astype(np.float32), p.astype(np.float32)),
-        _table_by_time,
-        _table_by_torch,
-        _table_by_outer,
+        in_single(_table),
+        lambda g, r, p: [[p @ (g[:, t] * r[:, [u]]) for u in range(r.shape[1])] for t in range(r.shape[1])],
+        in_torch(lambda g, r, p: (p[:, None, None, None] * g[:, :, None, :] * r[:, None, :, None]).sum(0)),
+        lambda g, r, p: sum(w * np.multiply.outer(s, x).swapaxes(1, 2) for w, s, x in zip(p, g, r, strict=True)),
     ),
     misconceptions=(
         Misconception(
@@ -90,7 +70,7 @@ EXERCISE = Exercise(
             "every trajectory counted alike",
             "You average over the list as if every trajectory in it were equally likely. The list holds each of them "
             "once; what says how often the policy draws it?",
-            lambda g, r, p: _table(g, r, _alike(p)),
+            lambda g, r, p: _table(g, r, np.full_like(p, 1 / len(p))),
         ),
         Misconception(
             "probabilities left out",

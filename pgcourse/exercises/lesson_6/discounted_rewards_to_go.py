@@ -2,16 +2,18 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, mask_of, padded_rewards, random_masks
 from pgcourse.exercises.lesson_6.shared import (
+    IN_BOTH,
+    but_last,
     by_episode,
     discounted,
     discounts,
     forwards,
-    masked_sum,
+    in_rows,
     powers,
     standardised_steps,
-    wraps_round,
+    to_go,
     zeroed,
 )
 from pgcourse.exercises.pieces import backwards
@@ -27,10 +29,8 @@ def _discounted_cases(seed):
         case(rewards=[[1.0, -2.0, 90.0, -60.0]], mask=mask_of([2], 4), discount=1.0),
         case(rewards=[[-1.5]], mask=[[True]], discount=0.9),
     ]
-    for shape, discount in zip(SHAPES, (0.9, 0.5, 0.8, 0.95, 0.25, 0.7), strict=True):
-        mask = random_mask(rng, *shape)
-        rewards = with_garbage(rng, rewards_like(rng, *shape), mask, 1000)
-        cases.append(case(rewards=rewards, mask=mask, discount=discount))
+    for mask, discount in zip(random_masks(rng), (0.9, 0.5, 0.8, 0.95, 0.25, 0.7), strict=True):
+        cases.append(case(rewards=padded_rewards(rng, mask, 1000), mask=mask, discount=discount))
     return cases
 
 
@@ -40,14 +40,6 @@ def _discounted_oracle(rewards, mask, discount):
         for later in range(t, mask.shape[1]):
             if mask[i, later]:
                 returns[i, t] += discount ** (later - t) * rewards[i, later]
-    return returns
-
-
-def _discounted_backwards(rewards, mask, discount):
-    returns, running = np.zeros(rewards.shape), np.zeros(len(rewards))
-    for t in reversed(range(rewards.shape[1])):
-        running = np.where(mask[:, t], rewards[:, t] + discount * running, 0.0)
-        returns[:, t] = running
     return returns
 
 
@@ -74,7 +66,7 @@ def _recursion(step):
 
 def _in_its_own_type(rewards, mask, discount):
     out = np.zeros_like(rewards)
-    out[:] = _discounted_backwards(rewards, mask, discount)
+    out[:] = to_go(rewards, mask, discount)
     return out
 
 
@@ -94,24 +86,21 @@ def _in_place_integers(rewards, mask, discount):
 
 
 def _through_padding(rewards, mask, discount):
-    return _discounted_backwards(rewards, np.ones_like(mask), discount)
+    return to_go(rewards, np.ones_like(mask), discount)
 
 
-def _from_row_to_row(rewards, mask, discount, order):
-    out, running = np.zeros(mask.shape), 0.0
-    for i in order(range(len(mask))):
-        for t in np.flatnonzero(mask[i])[::-1]:
-            running = rewards[i, t] + discount * running
-            out[i, t] = running
-    return out
+def _carried_over(rows=iter, steps=np.flatnonzero):
+    """One running sum for all rows, in the order rows(0 … N − 1), and for the steps(mask (T,)) of each, backwards."""
 
+    def answer(rewards, mask, discount):
+        out, running = np.zeros(mask.shape), 0.0
+        for i in rows(range(len(mask))):
+            for t in steps(mask[i])[::-1]:
+                running = rewards[i, t] * mask[i, t] + discount * running
+                out[i, t] = running
+        return out
 
-def _carried_over(rewards, mask, discount):
-    out, running = np.zeros(mask.shape), 0.0
-    for i, t in [(i, t) for i in range(len(mask)) for t in reversed(range(mask.shape[1]))]:
-        running = rewards[i, t] * mask[i, t] + discount * running
-        out[i, t] = running
-    return out
+    return answer
 
 
 def _power_in_recursion(rewards, mask, discount):
@@ -120,15 +109,6 @@ def _power_in_recursion(rewards, mask, discount):
         running = (rewards[:, t] + discount**t * running) * mask[:, t]
         out[:, t] = running
     return out
-
-
-def _through_the_batch(rewards, mask, discount):
-    row = zeroed(rewards, mask).ravel()
-    return discounted(row, discount).reshape(mask.shape) * mask
-
-
-def _over_trajectories(rewards, mask, discount):
-    return discounts(len(rewards), discount).T @ zeroed(rewards, mask) * mask
 
 
 EXERCISE = Exercise(
@@ -143,7 +123,7 @@ EXERCISE = Exercise(
     oracle=_discounted_oracle,
     references=("estimators.rewards_to_go",),
     accepts=(
-        lambda r, mask, discount: zeroed(r, mask) @ discounts(r.shape[1], discount),
+        lambda r, mask, discount: in_rows(zeroed(r, mask), discount),
         lambda r, mask, discount: (
             zeroed(r, mask).astype(np.float32) @ discounts(r.shape[1], discount).astype(np.float32)
         ),
@@ -152,7 +132,7 @@ EXERCISE = Exercise(
         ),
         lambda r, mask, discount: by_episode(discounted)(r, mask, discount).tolist(),
         _recursion(lambda r, later, discount: r + discount * later),
-        _discounted_backwards,
+        to_go,
         _discounted_torch,
     ),
     misconceptions=(
@@ -177,11 +157,7 @@ EXERCISE = Exercise(
         Misconception(
             "past and future",
             "You discount by the distance, in both directions. Only what lies ahead of t is still to come.",
-            by_episode(
-                lambda r, discount: [
-                    sum(discount ** abs(t - other) * r[other] for other in range(len(r))) for t in range(len(r))
-                ]
-            ),
+            by_episode(lambda r, discount: forwards(r, discount) + discounted(r, discount) - r),
         ),
         Misconception(
             "past and future, result not masked",
@@ -201,7 +177,7 @@ EXERCISE = Exercise(
             "left reversed, over the whole row",
             "You collect the sums from the right end of the row and never turn them round, so that in short episodes "
             "they end up in the padding, too.",
-            lambda r, mask, discount: (zeroed(r, mask) @ discounts(r.shape[1], discount))[:, ::-1],
+            lambda r, mask, discount: in_rows(zeroed(r, mask), discount)[:, ::-1],
         ),
         Misconception(
             "absolute discount",
@@ -219,7 +195,7 @@ EXERCISE = Exercise(
             "one number for each trajectory",
             "You return one discounted return for each trajectory. Every step has one of its own: the result has the "
             "shape of rewards.",
-            lambda r, mask, discount: _discounted_backwards(r, mask, discount)[:, 0],
+            lambda r, mask, discount: to_go(r, mask, discount)[:, 0],
         ),
         Misconception(
             "own reward only",
@@ -366,69 +342,29 @@ EXERCISE = Exercise(
             "discount counted from the end",
             "The nearest rewards shrink most, and the last of the episode counts in full: your powers of γ run in the "
             "opposite direction. Which reward of the sum should count in full?",
-            by_episode(
-                lambda r, discount: [
-                    sum(discount ** (len(r) - 1 - later) * r[later] for later in range(t, len(r)))
-                    for t in range(len(r))
-                ]
-            ),
+            by_episode(lambda r, discount: backwards(powers(r, discount)[::-1] * r, 0)),
         ),
         Misconception(
             "last column left out",
             "The last column of the array never enters. Does a range or a slice stop one too early?",
-            lambda r, mask, discount: (
-                zeroed(r, mask & (np.arange(r.shape[1]) < r.shape[1] - 1)) @ discounts(r.shape[1], discount)
-            ),
+            lambda r, mask, discount: in_rows(zeroed(r, mask & but_last(r)), discount),
         ),
         Misconception(
             "last reward left out",
             "The last reward of every episode is missing, often the one that matters most. Where does your sum end?",
             by_episode(lambda r, discount: discounted(np.append(r[:-1], 0), discount)),
         ),
-        Misconception(
-            "mask on the running sum only",
-            "The mask stops the running sum, and the reward beside it goes in unasked: padding reaches the last real "
-            "step. Which of the two comes out of the padding?",
-            masked_sum,
-        ),
-        Misconception(
-            "mask on the running sum only, and on the result",
-            "The result is masked, and the running sum too, but not the reward that joins it: one number of padding "
-            "slips into the last real step.",
-            lambda r, mask, discount: masked_sum(r, mask, discount) * mask,
-        ),
+        IN_BOTH["mask on the running sum only"],
+        IN_BOTH["mask on the running sum only, and on the result"],
         Misconception(
             "last column taken as it is",
             "The recursion masks every column but the one that it begins with. In short episodes that column is "
             "padding, and from there it flows everywhere.",
-            lambda r, mask, discount: (
-                np.where(np.arange(r.shape[1]) < r.shape[1] - 1, zeroed(r, mask), r) @ discounts(r.shape[1], discount)
-            ),
+            lambda r, mask, discount: in_rows(np.where(but_last(r), zeroed(r, mask), r), discount),
         ),
-        Misconception(
-            "last column taken as it is, result masked",
-            "The recursion begins with the last column unmasked, and masking the result comes too late. What does that "
-            "column hold in a short episode?",
-            lambda r, mask, discount: (
-                np.where(np.arange(r.shape[1]) < r.shape[1] - 1, zeroed(r, mask), r)
-                @ discounts(r.shape[1], discount)
-                * mask
-            ),
-        ),
-        Misconception(
-            "first column left as it was",
-            "All columns are added up but the first, which keeps its own reward. Does the range of your loop stop one "
-            "too early?",
-            lambda r, mask, discount: np.where(
-                np.arange(r.shape[1]) > 0, zeroed(r, mask) @ discounts(r.shape[1], discount), r
-            ),
-        ),
-        Misconception(
-            "index −1 at the start of the row",
-            "At t = 0 the index t − 1 is −1, which in Python is the *last* column: everything is added there once "
-            "more. Where should the loop stop?",
-            wraps_round,
-        ),
+        IN_BOTH["last column taken as it is, result masked"],
+        IN_BOTH["first column left as it was"],
+        IN_BOTH["index −1 at the start of the row"],
         Misconception(
             "leaking through the padding",
             "What stands behind the end of an episode flows back into it. Masking the result comes too late: the sum "
@@ -444,56 +380,49 @@ EXERCISE = Exercise(
             "padding not zeroed",
             "Every real step is right, and the padding still holds what it held. Where the mask is False, zero is "
             "asked.",
-            lambda r, mask, discount: np.where(mask, _discounted_backwards(r, mask, discount), r),
+            lambda r, mask, discount: np.where(mask, to_go(r, mask, discount), r),
         ),
         Misconception(
             "mask the wrong way round",
             "You keep the padding and throw the episode away. What does True in the mask stand for?",
-            lambda r, mask, discount: _discounted_backwards(r, ~mask, discount),
+            lambda r, mask, discount: to_go(r, ~mask, discount),
         ),
         Misconception(
             "flowing from one row into the one before",
             "Each episode also gets what the one listed after it earns. Set the running sum back to zero where a new "
             "row begins.",
-            lambda r, mask, discount: _from_row_to_row(r, mask, discount, reversed),
+            _carried_over(rows=reversed),
         ),
         Misconception(
             "running sum never set back to zero",
             "From the second trajectory on, what earlier ones earned is in there too. Where does your running sum "
             "begin anew?",
-            lambda r, mask, discount: _from_row_to_row(r, mask, discount, iter),
+            _carried_over(),
         ),
         Misconception(
             "running sum never set back to zero, nor the padding",
             "From the second trajectory on, what earlier ones earned flows in at the end of the row, through the "
             "padding. Where does your running sum begin anew?",
-            _carried_over,
+            _carried_over(steps=lambda mask: range(len(mask))),
         ),
         Misconception(
             "everybody's rewards together",
             "At each time you add up what is still to come for *all* trajectories. A sum without an axis takes the "
             "whole array: which axis is the episode's own?",
-            lambda r, mask, discount: (zeroed(r, mask) @ discounts(r.shape[1], discount)).sum(0) * mask,
+            lambda r, mask, discount: in_rows(zeroed(r, mask), discount).sum(0) * mask,
         ),
-        Misconception(
-            "a list for each episode, as long as it lasted",
-            "Your rows have different lengths. The result is an array like rewards: fill up with zeros where the mask "
-            "is False.",
-            lambda r, mask, discount: [
-                discounted(row[happened], discount) for row, happened in zip(r, mask, strict=True)
-            ],
-        ),
+        IN_BOTH["a list for each episode, as long as it lasted"],
         Misconception(
             "batch treated as one long row",
             "Here the rows hang together as one long episode. Trajectories do not follow upon each other: work along "
             "the second axis only.",
-            _through_the_batch,
+            lambda r, mask, discount: discounted(zeroed(r, mask).ravel(), discount).reshape(mask.shape) * mask,
         ),
         Misconception(
             "added up over the trajectories",
             "You go down the columns, from trajectory to trajectory, and discount on the way. Time runs along the "
             "second axis.",
-            _over_trajectories,
+            lambda r, mask, discount: discounts(len(r), discount).T @ zeroed(r, mask) * mask,
         ),
         Misconception(
             "average of what is still to come",
@@ -503,7 +432,7 @@ EXERCISE = Exercise(
         Misconception(
             "average over the rest of the row",
             "You take a mean over what is left of the row, the padding counted as zeros. A return is a sum.",
-            lambda r, mask, discount: zeroed(r, mask) @ discounts(r.shape[1], discount) / np.arange(r.shape[1], 0, -1),
+            lambda r, mask, discount: in_rows(zeroed(r, mask), discount) / np.arange(r.shape[1], 0, -1),
         ),
         Misconception(
             "averaged with the discounts as weights",
@@ -521,13 +450,13 @@ EXERCISE = Exercise(
             "standardised",
             "You subtract a mean and divide by a deviation afterwards, as many programs do. That is for lesson 7; here "
             "the sums are asked as they are.",
-            lambda r, mask, discount: standardised_steps(_discounted_backwards(r, mask, discount), mask),
+            lambda r, mask, discount: standardised_steps(to_go(r, mask, discount), mask),
         ),
         Misconception(
             "standardised, with a tiny number below",
             "Your sums are centred and divided by their deviation plus something tiny. A step of its own, for lesson "
             "7; here the plain sums are asked.",
-            lambda r, mask, discount: standardised_steps(_discounted_backwards(r, mask, discount), mask, 1e-8),
+            lambda r, mask, discount: standardised_steps(to_go(r, mask, discount), mask, 1e-8),
         ),
     ),
 )

@@ -1,17 +1,17 @@
 import numpy as np
-import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, mask_of, padded_rewards, random_masks
 from pgcourse.exercises.lesson_6.shared import (
+    IN_BOTH,
+    but_last,
     by_episode,
     discounted,
-    masked_sum,
     standardised_steps,
-    wraps_round,
+    to_go,
     zeroed,
 )
-from pgcourse.exercises.pieces import backwards
+from pgcourse.exercises.pieces import backwards, in_torch, standardised
 
 
 def _to_go_cases(seed):
@@ -22,10 +22,7 @@ def _to_go_cases(seed):
         case(rewards=[[-1.5]], mask=[[True]]),
         case(rewards=[[1.0, -2.0, 90.0, -60.0]], mask=mask_of([2], 4)),
     ]
-    for shape in SHAPES:
-        mask = random_mask(rng, *shape)
-        cases.append(case(rewards=with_garbage(rng, rewards_like(rng, *shape), mask, 1000), mask=mask))
-    return cases
+    return cases + [case(rewards=padded_rewards(rng, mask, 1000), mask=mask) for mask in random_masks(rng)]
 
 
 def _to_go_oracle(rewards, mask):
@@ -37,14 +34,6 @@ def _to_go_oracle(rewards, mask):
     return returns
 
 
-def _to_go_backwards(rewards, mask):
-    returns, running = np.zeros(rewards.shape), np.zeros(len(rewards))
-    for t in reversed(range(rewards.shape[1])):
-        running = (running + rewards[:, t]) * mask[:, t]
-        returns[:, t] = running
-    return returns
-
-
 def _to_go_lists(rewards, mask):
     result = []
     for row, happened in zip(rewards.tolist(), mask.tolist(), strict=True):
@@ -53,33 +42,11 @@ def _to_go_lists(rewards, mask):
     return result
 
 
-def _to_go_torch(rewards, mask):
-    kept = torch.from_numpy(rewards).masked_fill(~torch.from_numpy(mask), 0)
-    return kept.flip(1).cumsum(1).flip(1)
-
-
-def _stops_at_padding(rewards, mask):
-    out = np.zeros(mask.shape)
-    for i in range(len(mask)):
-        running = 0.0
-        for t in reversed(range(mask.shape[1])):
-            if not mask[i, t]:
-                break
-            running += rewards[i, t]
-            out[i, t] = running
-    return out
-
-
 def _again_and_again(rewards):
     out = np.zeros(len(rewards))
     for t in reversed(range(len(rewards))):
         out[t] = rewards[t] + out[t + 1 :].sum()
     return out
-
-
-def _sum_never_reset(rewards, mask):
-    before = np.append(0, zeroed(rewards, mask).sum(1).cumsum()[:-1])
-    return (backwards(zeroed(rewards, mask)) + before[:, None]) * mask
 
 
 EXERCISE = Exercise(
@@ -100,9 +67,9 @@ EXERCISE = Exercise(
         lambda r, mask: np.stack([zeroed(r, mask)[:, t:].sum(1) for t in range(r.shape[1])], 1),
         lambda r, mask: backwards(np.where(mask, r, 0).astype(np.float32)),
         by_episode(lambda r: np.add.accumulate(r[::-1])[::-1]),
-        _to_go_backwards,
+        to_go,
         _to_go_lists,
-        _to_go_torch,
+        in_torch(lambda r, mask: r.masked_fill(~mask, 0).flip(1).cumsum(1).flip(1)),
     ),
     misconceptions=(
         Misconception(
@@ -293,18 +260,8 @@ EXERCISE = Exercise(
             "step, and nothing else.",
             lambda r, mask: (zeroed(r, mask).sum(1, keepdims=True) - r) * mask,
         ),
-        Misconception(
-            "first column left as it was",
-            "All columns are added up but the first, which keeps its own reward. Does the range of your loop stop one "
-            "too early?",
-            lambda r, mask: np.where(np.arange(r.shape[1]) > 0, backwards(zeroed(r, mask)), r),
-        ),
-        Misconception(
-            "index −1 at the start of the row",
-            "At t = 0 the index t − 1 is −1, which in Python is the *last* column: everything is added there once "
-            "more. Where should the loop stop?",
-            wraps_round,
-        ),
+        IN_BOTH["first column left as it was"],
+        IN_BOTH["index −1 at the start of the row"],
         Misconception(
             "one column too many",
             "You return T + 1 columns. A leading or trailing zero helps to take differences; the result has one entry "
@@ -315,7 +272,7 @@ EXERCISE = Exercise(
             "last column left out",
             "The last column of the array never enters. Where an episode lasts that long, its last reward is missing: "
             "does a slice or a range stop one too early?",
-            lambda r, mask: backwards(zeroed(r, mask & (np.arange(r.shape[1]) < r.shape[1] - 1))),
+            lambda r, mask: backwards(zeroed(r, mask & but_last(r))),
         ),
         Misconception(
             "last reward left out",
@@ -333,14 +290,7 @@ EXERCISE = Exercise(
             "last column reaches only itself",
             "What stands in the last column arrives there and nowhere else. Look at the condition, or the range, that "
             "links a column with the next: does it stop one too early?",
-            lambda r, mask: (
-                np.where(
-                    np.arange(r.shape[1]) < r.shape[1] - 1,
-                    backwards(zeroed(r, mask)) - zeroed(r, mask)[:, -1:],
-                    r,
-                )
-                * mask
-            ),
+            lambda r, mask: np.where(but_last(r), backwards(zeroed(r, mask)) - zeroed(r, mask)[:, -1:], r) * mask,
         ),
         Misconception(
             "last reward reaches only itself",
@@ -348,30 +298,15 @@ EXERCISE = Exercise(
             "well: does a condition or a slice stop one too early?",
             by_episode(lambda r: np.append(backwards(r[:-1], 0), r[-1])),
         ),
-        Misconception(
-            "mask on the running sum only",
-            "The mask stops the running sum, and the reward beside it goes in unasked: padding reaches the last real "
-            "step. Which of the two comes out of the padding?",
-            masked_sum,
-        ),
-        Misconception(
-            "mask on the running sum only, and on the result",
-            "The result is masked, and the running sum too, but not the reward that joins it: one number of padding "
-            "slips into the last real step.",
-            lambda r, mask: masked_sum(r, mask) * mask,
-        ),
+        IN_BOTH["mask on the running sum only"],
+        IN_BOTH["mask on the running sum only, and on the result"],
         Misconception(
             "last column taken as it is",
             "The recursion masks every column but the one that it begins with. In short episodes the last column is "
             "padding, and from there it flows everywhere.",
-            lambda r, mask: backwards(np.where(np.arange(r.shape[1]) < r.shape[1] - 1, zeroed(r, mask), r)),
+            lambda r, mask: backwards(np.where(but_last(r), zeroed(r, mask), r)),
         ),
-        Misconception(
-            "last column taken as it is, result masked",
-            "The recursion begins with the last column unmasked, and masking the result comes too late. What does that "
-            "column hold in a short episode?",
-            lambda r, mask: backwards(np.where(np.arange(r.shape[1]) < r.shape[1] - 1, zeroed(r, mask), r)) * mask,
-        ),
+        IN_BOTH["last column taken as it is, result masked"],
         Misconception(
             "leaking through the padding",
             "What stands behind the end of an episode flows into the sums before it. Zeroing the *result* is too late "
@@ -446,7 +381,7 @@ EXERCISE = Exercise(
             "short episodes given up",
             "Episodes shorter than the row come out as zeros: coming from the right, the first thing you meet is "
             "padding, and you stop there. What should you do instead of stopping?",
-            _stops_at_padding,
+            lambda r, mask: backwards(zeroed(r, mask)) * mask.all(1, keepdims=True),
         ),
         Misconception(
             "added up over the trajectories",
@@ -506,7 +441,9 @@ EXERCISE = Exercise(
             "running sum never set back to zero",
             "From the second trajectory on, everything that earlier ones earned is in there too. Where does your "
             "running sum begin anew?",
-            _sum_never_reset,
+            lambda r, mask: (
+                (backwards(zeroed(r, mask)) + np.append(0, zeroed(r, mask).sum(1).cumsum())[:-1, None]) * mask
+            ),
         ),
         Misconception(
             "totals beside an array of two axes, own reward left out",
@@ -630,11 +567,7 @@ EXERCISE = Exercise(
             "standardised over the whole array, with a tiny number below",
             "You subtract a mean and divide by a deviation, both with the padding in them. Lesson 7 has more about it; "
             "here the sums are asked as they are.",
-            lambda r, mask: (
-                (backwards(zeroed(r, mask)) - backwards(zeroed(r, mask)).mean())
-                / (backwards(zeroed(r, mask)).std() + 1e-8)
-                * mask
-            ),
+            lambda r, mask: standardised(backwards(zeroed(r, mask))) * mask,
         ),
         Misconception(
             "each episode's mean subtracted",
@@ -645,7 +578,7 @@ EXERCISE = Exercise(
         Misconception(
             "each episode standardised",
             "You centre and scale the sums of every episode by themselves. Here they are asked as they are.",
-            by_episode(lambda r: (backwards(r, 0) - backwards(r, 0).mean()) / (backwards(r, 0).std() + 1e-8)),
+            by_episode(lambda r: standardised(backwards(r, 0))),
         ),
         Misconception(
             "mean over the batch subtracted",
@@ -664,12 +597,7 @@ EXERCISE = Exercise(
             "The result lies on its side, (T, N): somewhere a transpose is not undone.",
             lambda r, mask: backwards(zeroed(r, mask)).T,
         ),
-        Misconception(
-            "a list for each episode, as long as it lasted",
-            "Your rows have different lengths. The result is an array like rewards: fill up with zeros where the mask "
-            "is False.",
-            lambda r, mask: [backwards(row[happened], 0) for row, happened in zip(r, mask, strict=True)],
-        ),
+        IN_BOTH["a list for each episode, as long as it lasted"],
         Misconception(
             "all steps in one long row",
             "Indexing with the mask strings all real steps together, and the rows are lost. The result keeps the shape "

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from pgcourse.exercises import Misconception
+
 
 def zeroed(rewards, mask):
     return np.where(mask, rewards, 0.0)
@@ -17,6 +19,14 @@ def by_episode(one):
         return out
 
     return answer
+
+
+def to_go(rewards, mask, discount=1.0):
+    returns, running = np.zeros(rewards.shape), np.zeros(len(rewards))
+    for t in reversed(range(rewards.shape[1])):
+        running = np.where(mask[:, t], rewards[:, t] + discount * running, 0.0)
+        returns[:, t] = running
+    return returns
 
 
 def masked_sum(rewards, mask, discount=1.0):
@@ -59,3 +69,56 @@ def forwards(rewards, discount):
 
 def powers(rewards, discount):
     return float(discount) ** np.arange(len(rewards))
+
+
+def in_rows(values, discount):
+    """Σ_{t'≥t} γ^(t'−t) x_t' along every row of values (N, T), to its end."""
+    return values @ discounts(values.shape[1], discount)
+
+
+def but_last(values):
+    """Which columns are not the last one, (T,)."""
+    return np.arange(values.shape[1]) < values.shape[1] - 1
+
+
+IN_BOTH = {  # what goes wrong in the same way, discounted or not
+    misconception.name: misconception
+    for misconception in (
+        Misconception(
+            "first column left as it was",
+            "All columns are added up but the first, which keeps its own reward. Does the range of your loop stop one "
+            "too early?",
+            lambda r, mask, discount=1.0: np.where(np.arange(r.shape[1]) > 0, to_go(r, mask, discount), r),
+        ),
+        Misconception(
+            "index −1 at the start of the row",
+            "At t = 0 the index t − 1 is −1, which in Python is the *last* column: everything is added there once "
+            "more. Where should the loop stop?",
+            wraps_round,
+        ),
+        Misconception(
+            "mask on the running sum only",
+            "The mask stops the running sum, and the reward beside it goes in unasked: padding reaches the last real "
+            "step. Which of the two comes out of the padding?",
+            masked_sum,
+        ),
+        Misconception(
+            "mask on the running sum only, and on the result",
+            "The result is masked, and the running sum too, but not the reward that joins it: one number of padding "
+            "slips into the last real step.",
+            lambda r, mask, discount=1.0: masked_sum(r, mask, discount) * mask,
+        ),
+        Misconception(
+            "last column taken as it is, result masked",
+            "The recursion begins with the last column unmasked, and masking the result comes too late. What does that "
+            "column hold in a short episode?",
+            lambda r, mask, discount=1.0: in_rows(np.where(but_last(r), zeroed(r, mask), r), discount) * mask,
+        ),
+        Misconception(
+            "a list for each episode, as long as it lasted",
+            "Your rows have different lengths. The result is an array like rewards: fill up with zeros where the mask "
+            "is False.",
+            lambda r, mask, discount=1.0: [discounted(row[m], discount) for row, m in zip(r, mask, strict=True)],
+        ),
+    )
+}
