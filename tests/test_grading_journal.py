@@ -87,6 +87,19 @@ def test_a_course_that_was_made_on_the_way_stays_as_it_is(submitted, course, tmp
     assert source.read_bytes() == before
 
 
+def test_a_new_column_of_the_table_leaves_the_log_as_it_was(submitted, course, tmp_path, in_this_process, monkeypatch):
+    hand_in(submitted, 1, special=False)
+    classroom.grade_class([submitted], tmp_path / "out", course)
+    log = (tmp_path / "out/log.csv").read_bytes()
+    monkeypatch.setattr(journal, "COLUMNS", (*journal.COLUMNS, "cpu"))
+    assert classroom.grade_class([submitted], tmp_path / "out", course, again=True).graded == 1
+    assert (tmp_path / "out/grades.csv").read_text().splitlines()[0].endswith("seconds,cpu")
+    header, *lines = (tmp_path / "out/log.csv").read_text().splitlines()
+    assert (tmp_path / "out/log.csv").read_bytes().startswith(log)
+    assert {line.count(",") for line in lines} == {header.count(",")}
+    assert classroom.grade_class([submitted], tmp_path / "out", course).graded == 0
+
+
 @pytest.mark.parametrize("name", [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))])
 def test_what_is_in_shape_already_stays_so(name):
     """nbgrader's own commands have it put in shape twice; the hidden cases depend on every letter of it."""

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pgcourse.files import read_json, write_atomically
 
-COLUMNS = ("student", "lesson", "score", "max_score", "status", "reason", "seconds")  # of grades.csv
+LOGGED = ("student", "lesson", "score", "max_score", "status", "reason", "seconds")  # never changed: a log only grows
+COLUMNS = (*LOGGED,)  # of grades.csv, where a new one comes after these
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how it begins
-LOG_COLUMNS = ("time", "event", *COLUMNS, "result")
+LOG_COLUMNS = ("time", "event", *LOGGED, "result")
 
 
 class Busy(RuntimeError):
@@ -60,7 +61,7 @@ class Journal:
 
     def note(self, event, row, key):
         """Adds a line, on the disk before this returns; "graded" makes the result the submission's latest."""
-        line = _line([datetime.now(UTC).isoformat(timespec="seconds"), event, *(row[c] for c in COLUMNS), key])
+        line = _line([datetime.now(UTC).isoformat(timespec="seconds"), event, *(row[c] for c in LOGGED), key])
         with open(self._log, "ab", buffering=0) as file:
             file.write(line)
             os.fsync(file.fileno())
