@@ -28,13 +28,6 @@ def _column_oracle(scores, returns, values):
     return total / len(scores)
 
 
-def _column_loop(scores, returns, values):
-    gradient = np.zeros(scores.shape[1])
-    for score, r, (v,) in zip(scores, returns, values, strict=True):
-        gradient += (r - v) * score / len(scores)
-    return gradient
-
-
 def _by_table(axis, mean=True):
     """The (N, N) table r_j − V_i, its mean or sum over one axis, and the scores times that, averaged."""
 
@@ -64,7 +57,7 @@ EXERCISE = Exercise(
         lambda g, r, v: np.diagonal(r - v) @ g / len(r),
         lambda g, r, v: (torch.tensor(g) * (torch.tensor(r) - torch.tensor(v).squeeze(-1)).unsqueeze(-1)).mean(0),
         lambda g, r, v: (np.float32(g) * (np.float32(r)[:, None] - np.float32(v))).mean(0),
-        _column_loop,
+        lambda g, r, v: sum((x - b) * s / len(g) for s, x, (b,) in zip(g, r, v, strict=True)),
     ),
     misconceptions=(
         Misconception(

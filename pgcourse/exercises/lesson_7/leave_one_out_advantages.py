@@ -35,17 +35,6 @@ def _loo_by_mask(returns):
     return returns - weights @ returns
 
 
-def _loo_nested(returns):
-    advantages = []
-    for i in range(len(returns)):
-        total = 0.0
-        for j in range(len(returns)):
-            if j != i:
-                total += returns[j]
-        advantages.append(returns[i] - total / (len(returns) - 1))
-    return tuple(advantages)
-
-
 def _loo(returns):
     return (returns.sum() - returns) / (len(returns) - 1)
 
@@ -69,7 +58,7 @@ EXERCISE = Exercise(
         lambda r: [x - statistics.fmean([*r[:i], *r[i + 1 :]]) for i, x in enumerate(r.tolist())],
         each(lambda r, rs, i: r - without(rs, i).mean()),
         _loo_by_mask,
-        _loo_nested,
+        lambda r: tuple(r[i] - sum(r[j] for j in range(len(r)) if j != i) / (len(r) - 1) for i in range(len(r))),
     ),
     misconceptions=(
         Misconception(

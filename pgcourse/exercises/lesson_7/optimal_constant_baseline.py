@@ -6,6 +6,7 @@ import torch
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case
 from pgcourse.exercises.lesson_7.shared import telling_returns, uneven_scores
+from pgcourse.exercises.pieces import in_single, in_torch
 
 
 def _constant_cases(seed):
@@ -38,17 +39,6 @@ def _constant_by_least_squares(scores, returns):
     return np.linalg.lstsq(x[:, None], y, rcond=None)[0][0]
 
 
-def _constant_by_torch(scores, returns):
-    g, r = torch.tensor(scores), torch.tensor(returns)
-    squared = torch.einsum("np,np->n", g, g)
-    return (squared * r).mean() / squared.mean()
-
-
-def _constant_float32(scores, returns):
-    squared = np.float32(scores).astype(np.float32) ** 2
-    return np.float32((squared.sum(1) * np.float32(returns)).sum() / squared.sum())
-
-
 EXERCISE = Exercise(
     name="optimal_constant_baseline",
     lesson=7,
@@ -68,8 +58,8 @@ EXERCISE = Exercise(
         lambda g, r: np.trace(g.T @ (r[:, None] * g)) / np.trace(g.T @ g),
         lambda g, r: sum(float(s @ s) * x for s, x in zip(g, r, strict=True)) / sum(float(s @ s) for s in g),
         _constant_by_least_squares,
-        _constant_by_torch,
-        _constant_float32,
+        in_torch(lambda g, r: (torch.einsum("np,np->n", g, g) * r).mean() / torch.einsum("np,np->n", g, g).mean()),
+        in_single(lambda g, r: (_squared(g) * r).sum() / (g**2).sum()),
     ),
     misconceptions=(
         Misconception(

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, padded_rewards, random_masks, rewards_like, with_garbage
 
 
 def _value_cases(seed):
@@ -12,10 +12,9 @@ def _value_cases(seed):
         case(rewards_to_go=[[3.0, 1.0], [6.0, 9.0]], values=[[2.5, 2.0], [4.0, 7.0]], mask=[[True] * 2, [True, False]]),
         case(rewards_to_go=[[2, 1, -3]], values=[[0.5, 1.5, -1.0]], mask=[[True] * 3]),
     ]
-    for shape in SHAPES:
-        mask = random_mask(rng, *shape)
-        returns = with_garbage(rng, rewards_like(rng, *shape), mask, 100)
-        values = with_garbage(rng, rewards_like(rng, *shape) + 0.25, mask, 100)
+    for mask in random_masks(rng):
+        returns = padded_rewards(rng, mask, 100)
+        values = with_garbage(rng, rewards_like(rng, *mask.shape) + 0.25, mask, 100)
         cases.append(case(rewards_to_go=returns, values=values, mask=mask))
     return cases
 

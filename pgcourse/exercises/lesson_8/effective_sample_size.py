@@ -5,6 +5,7 @@ import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case
+from pgcourse.exercises.pieces import in_torch
 
 
 def _size_cases(seed):
@@ -37,20 +38,6 @@ def _normalised(log_weights):
     return _relative(log_weights) / _relative(log_weights).sum()
 
 
-def _size_by_torch(log_weights):
-    x = torch.tensor(log_weights)
-    return (2 * torch.logsumexp(x, 0) - torch.logsumexp(2 * x, 0)).exp()
-
-
-def _size_by_softmax(log_weights):
-    return 1 / (torch.softmax(torch.tensor(log_weights), 0) ** 2).sum().item()
-
-
-def _size_by_variance(log_weights):
-    w = _normalised(log_weights) * len(log_weights)
-    return len(w) / (1 + w.var())
-
-
 def _plain_size(log_weights):
     w = np.exp(log_weights)
     return w.sum() ** 2 / (w**2).sum()
@@ -73,9 +60,9 @@ EXERCISE = Exercise(
         lambda x: 1 / (_normalised(x) @ _normalised(x)),
         lambda x: float(np.float32(1) / (np.float32(_normalised(x)) ** 2).sum()),
         _size_oracle,
-        _size_by_torch,
-        _size_by_softmax,
-        _size_by_variance,
+        in_torch(lambda x: (2 * torch.logsumexp(x, 0) - torch.logsumexp(2 * x, 0)).exp()),
+        in_torch(lambda x: 1 / (x.softmax(0) ** 2).sum().item()),
+        lambda x: len(x) / (1 + (_normalised(x) * len(x)).var()),
     ),
     misconceptions=(
         Misconception(

@@ -15,10 +15,6 @@ from pgcourse.exercises.lesson_8.shared import (
 from pgcourse.exercises.pieces import backwards
 
 
-def _first_order_cases(seed):
-    return gradient_cases(seed, "rewards_to_go", lambda rewards, mask: backwards(masked(rewards, mask)))
-
-
 def _first_order_oracle(scores, new_log_probs, old_log_probs, rewards_to_go, mask):
     total = np.zeros(scores.shape[2])
     for i, t in np.argwhere(mask):
@@ -27,8 +23,7 @@ def _first_order_oracle(scores, new_log_probs, old_log_probs, rewards_to_go, mas
     return total / len(mask)
 
 
-def _first_order(scores, new, old, returns, mask):
-    return per_decision(lambda rho, g: rho * g)(scores, new, old, returns, mask)
+_first_order = per_decision(lambda rho, g: rho * g)
 
 
 def _first_order_by_torch(scores, new, old, returns, mask):
@@ -38,10 +33,6 @@ def _first_order_by_torch(scores, new, old, returns, mask):
     ratio = torch.exp((new + scores @ theta - old)[mask])
     ((ratio * returns[mask]).sum() / len(mask)).backward()
     return theta.grad
-
-
-def _first_order_of_steps(scores, new, old, returns, mask):
-    return (np.exp(new - old)[mask] * returns[mask]) @ scores[mask] / len(mask)
 
 
 EXERCISE = Exercise(
@@ -55,7 +46,7 @@ EXERCISE = Exercise(
         "first_order_gradient(scores (N,T,P), new_log_probs (N,T), old_log_probs (N,T), rewards_to_go (N,T), "
         "mask (N,T)) -> (P,); scores of the new policy"
     ),
-    cases=_first_order_cases,
+    cases=lambda seed: gradient_cases(seed, "rewards_to_go", lambda r, mask: backwards(masked(r, mask))),
     oracle=_first_order_oracle,
     references=("estimators.first_order_weights",),
     accepts=(
@@ -65,7 +56,7 @@ EXERCISE = Exercise(
         lambda s, new, old, g, mask: (s * (np.exp(new - old) * g * mask)[..., None]).sum((0, 1)) / len(s),
         lambda s, new, old, g, mask: np.einsum("ntp,nt,nt,nt->np", s, np.exp(new - old), g, mask).mean(0),
         _first_order_by_torch,
-        _first_order_of_steps,
+        lambda s, new, old, g, mask: (np.exp(new - old)[mask] * g[mask]) @ s[mask] / len(mask),
     ),
     misconceptions=(
         Misconception(

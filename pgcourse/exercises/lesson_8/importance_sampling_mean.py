@@ -1,10 +1,10 @@
 import math
 
 import numpy as np
-import torch
 
 from pgcourse.exercises import Exercise, Misconception
 from pgcourse.exercises.cases import case, rewards_like
+from pgcourse.exercises.pieces import in_single, in_torch
 
 
 def _mean_cases(seed):
@@ -25,23 +25,6 @@ def _mean_oracle(values, log_p, log_q):
     return math.fsum(terms) / len(terms)
 
 
-def _mean_loop(values, log_p, log_q):
-    total = 0
-    for i in range(len(values)):
-        total += values[i] * np.exp(log_p[i] - log_q[i])
-    return total / len(values)
-
-
-def _mean_by_torch(values, log_p, log_q):
-    values, log_p, log_q = (torch.tensor(x) for x in (values, log_p, log_q))
-    return (values * (log_p - log_q).exp()).mean()
-
-
-def _mean_in_single(values, log_p, log_q):
-    values, log_p, log_q = (x.astype(np.float32) for x in (values, log_p, log_q))
-    return np.mean(np.exp(log_p - log_q) * values)
-
-
 EXERCISE = Exercise(
     name="importance_sampling_mean",
     lesson=8,
@@ -57,9 +40,9 @@ EXERCISE = Exercise(
         lambda f, p, q: f @ np.exp(p - q) / len(f),
         lambda f, p, q: sum((f * np.exp(p - q)).tolist()) / len(f),
         lambda f, p, q: np.average(f, weights=np.exp(p - q)) * np.exp(p - q).mean(),
-        _mean_loop,
-        _mean_by_torch,
-        _mean_in_single,
+        lambda f, p, q: sum(f[i] * np.exp(p[i] - q[i]) for i in range(len(f))) / len(f),
+        in_torch(lambda f, p, q: (f * (p - q).exp()).mean()),
+        in_single(lambda f, p, q: np.mean(np.exp(p - q) * f)),
     ),
     misconceptions=(
         Misconception(

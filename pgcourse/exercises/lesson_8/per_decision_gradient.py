@@ -15,10 +15,6 @@ from pgcourse.exercises.lesson_8.shared import (
 from pgcourse.exercises.pieces import backwards
 
 
-def _per_decision_cases(seed):
-    return gradient_cases(seed, "rewards", lambda rewards, mask: rewards)
-
-
 def _per_decision_oracle(scores, new_log_probs, old_log_probs, rewards, mask):
     total = np.zeros(scores.shape[2])
     for i in range(len(mask)):
@@ -38,8 +34,7 @@ def _weights(rho, r):
     return backwards(np.cumprod(rho, 1) * r)
 
 
-def _right(scores, new, old, rewards, mask):
-    return per_decision(_weights)(scores, new, old, rewards, mask)
+_right = per_decision(_weights)
 
 
 def _products_from(rho, r, first):
@@ -91,7 +86,7 @@ EXERCISE = Exercise(
         "per_decision_gradient(scores (N,T,P), new_log_probs (N,T), old_log_probs (N,T), rewards (N,T), mask (N,T)) "
         "-> (P,); scores of the new policy"
     ),
-    cases=_per_decision_cases,
+    cases=lambda seed: gradient_cases(seed, "rewards", lambda r, mask: r),
     oracle=_per_decision_oracle,
     references=("estimators.per_decision_weights",),
     accepts=(

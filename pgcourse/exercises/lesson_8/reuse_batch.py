@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, mask_of, random_masks, rewards_like, with_garbage
 from pgcourse.exercises.lesson_8.shared import masked
 from pgcourse.exercises.pieces import backwards, slow_softmax, softmax
 
@@ -16,8 +16,7 @@ def _reuse_cases(seed):
         case(theta=[[0.0, 0.0]], **levers, rewards_to_go=[[1.0], [2.0]], learning_rate=1.0, steps=2),
         case(theta=[[0.0, 0.5]], **levers, rewards_to_go=[[-1.0], [1.5]], learning_rate=0.5, steps=1),
     ]
-    for (num_trajectories, num_steps), steps in zip(SHAPES, (1, 2, 3, 2, 4, 3), strict=True):
-        mask = random_mask(rng, num_trajectories, num_steps)
+    for mask, steps in zip(random_masks(rng), (1, 2, 3, 2, 4, 3), strict=True):
         num_states, num_actions = (int(n) for n in rng.integers(2, 4, 2))
         theta = rng.normal(size=(num_states, num_actions)) / 2
         states, actions = (rng.integers(n, size=mask.shape) for n in theta.shape)
@@ -50,33 +49,33 @@ def _reuse_oracle(theta, states, actions, mask, rewards_to_go, learning_rate, st
     return theta
 
 
-def _reuse(weigh, score=None, sign=1, scale=None):
+def _ratio(new, old, before, s, a):
+    return new[s, a] / old[s, a]
+
+
+def _reuse(weigh=_ratio, score=lambda new, old: new, sign=1, scale=len, begin=np.zeros_like, add=np.add.at):
     """An answer whose steps weigh G_t with weigh(new, old, before, s, a): π's of now, of the data, of a step ago.
 
-    score: which policy's scores, (new, old) → π; scale: what the sum over steps is divided by, mask → number.
+    score: which policy's scores, (new, old) → π; scale: what the sum over steps is divided by, mask → number; begin:
+    the gradient before the sum, from that of the last step; add(gradient, s, terms): how a term joins it.
     """
 
     def answer(theta, states, actions, mask, rewards_to_go, learning_rate, steps):
         s, a, returns = states[mask], actions[mask], rewards_to_go[mask]
         old = before = softmax(theta)
+        gradient = np.zeros_like(theta)
         for _ in range(steps):
-            new = softmax(theta)
-            weights = weigh(new, old, before, s, a) * returns
-            scores = np.eye(theta.shape[1])[a] - (new if score is None else score(new, old))[s]
-            gradient = np.zeros_like(theta)
-            np.add.at(gradient, s, scores * weights[:, None])
-            theta = theta + sign * learning_rate * gradient / (len(mask) if scale is None else scale(mask))
+            new, gradient = softmax(theta), begin(gradient)
+            scores = np.eye(theta.shape[1])[a] - score(new, old)[s]
+            add(gradient, s, scores * (weigh(new, old, before, s, a) * returns)[:, None])
+            theta = theta + sign * learning_rate * gradient / scale(mask)
             before = new
         return theta
 
     return answer
 
 
-def _ratio(new, old, before, s, a):
-    return new[s, a] / old[s, a]
-
-
-_reuse_right = _reuse(_ratio)
+_reuse_right = _reuse()
 
 
 def _reuse_by_torch(theta, states, actions, mask, rewards_to_go, learning_rate, steps):
@@ -108,17 +107,6 @@ def _in_place(theta, *rest):
     return theta
 
 
-def _gradient_piles_up(theta, states, actions, mask, rewards_to_go, learning_rate, steps):
-    s, a, returns = states[mask], actions[mask], rewards_to_go[mask]
-    old, gradient = softmax(theta), np.zeros_like(theta)
-    for _ in range(steps):
-        new = softmax(theta)
-        scores = np.eye(theta.shape[1])[a] - new[s]
-        np.add.at(gradient, s, scores * (new[s, a] / old[s, a] * returns)[:, None])
-        theta = theta + learning_rate * gradient / len(mask)
-    return theta
-
-
 def _moves_within_the_sum(theta, states, actions, mask, rewards_to_go, learning_rate, steps):
     theta, old = theta.copy(), softmax(theta)
     for _ in range(steps):
@@ -130,14 +118,8 @@ def _moves_within_the_sum(theta, states, actions, mask, rewards_to_go, learning_
     return theta
 
 
-def _repeated_index_lost(theta, states, actions, mask, rewards_to_go, learning_rate, steps):
-    s, a, returns = states[mask], actions[mask], rewards_to_go[mask]
-    old = softmax(theta)
-    for _ in range(steps):
-        new, gradient = softmax(theta), np.zeros_like(theta)
-        gradient[s] += (np.eye(theta.shape[1])[a] - new[s]) * (new[s, a] / old[s, a] * returns)[:, None]
-        theta = theta + learning_rate * gradient / len(mask)
-    return theta
+def _repeated_index_lost(gradient, s, terms):
+    gradient[s] += terms
 
 
 def _logit_ratio(theta, states, actions, mask, rewards_to_go, learning_rate, steps):
@@ -219,7 +201,7 @@ EXERCISE = Exercise(
             "old policy's scores",
             "The ratio is right now, but the scores are those of the policy that sampled. The direction in which the "
             "*present* policy can still move is that of its own scores.",
-            _reuse(_ratio, score=lambda new, old: old),
+            _reuse(score=lambda new, old: old),
         ),
         Misconception(
             "the first step repeated",
@@ -252,18 +234,18 @@ EXERCISE = Exercise(
         Misconception(
             "sum without 1/N",
             "The ratio is right. The average over the trajectories has become a sum on the way.",
-            _reuse(_ratio, scale=lambda mask: 1),
+            _reuse(scale=lambda mask: 1),
         ),
         Misconception(
             "mean over all steps",
             "The ratio is right. But the buggy function divides by the number of trajectories, and yours by the number "
             "of steps.",
-            _reuse(_ratio, scale=lambda mask: mask.sum()),
+            _reuse(scale=lambda mask: mask.sum()),
         ),
         Misconception(
             "descent",
             "The ratio is right, and your steps lead downhill. The function climbs.",
-            _reuse(_ratio, sign=-1),
+            _reuse(sign=-1),
         ),
         Misconception(
             "mask forgotten",
@@ -294,7 +276,7 @@ EXERCISE = Exercise(
         Misconception(
             "gradient piles up",
             "Your gradient is not set back to zero: each step repeats all those before it.",
-            _gradient_piles_up,
+            _reuse(begin=lambda gradient: gradient),
         ),
         Misconception(
             "theta moves within the sum",
@@ -305,7 +287,7 @@ EXERCISE = Exercise(
         Misconception(
             "repeated states counted once",
             "gradient[s] += … counts a state that occurs several times only once. That is what np.add.at is there for.",
-            _repeated_index_lost,
+            _reuse(add=_repeated_index_lost),
         ),
         Misconception(
             "nothing moves",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, mask_of, random_masks, rewards_like, with_garbage
 
 
 def log_prob_pair(rng, mask):
@@ -39,8 +39,7 @@ def gradient_cases(seed, name, make_weights):
         mask=mask_of([1]),
     )
     cases = [fixed, single]
-    for num_trajectories, num_steps in SHAPES:
-        mask = random_mask(rng, num_trajectories, num_steps)
+    for mask in random_masks(rng):
         size = int(rng.integers(2, 5))
         scores = with_garbage(rng, rng.normal(size=(*mask.shape, size)), mask, 100)
         new, old = log_prob_pair(rng, mask)

@@ -1,15 +1,11 @@
 import math
 
 import numpy as np
-import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, with_garbage
-from pgcourse.exercises.lesson_8.shared import (
-    log_prob_pair,
-    log_rhos,
-    masked,
-)
+from pgcourse.exercises.cases import case, mask_of, random_masks, with_garbage
+from pgcourse.exercises.lesson_8.shared import log_prob_pair, log_rhos, masked
+from pgcourse.exercises.pieces import in_torch
 
 
 def _long(rng, mean_new, mean_old):
@@ -31,8 +27,7 @@ def _log_ratio_cases(seed):
         ),
         case(new_log_probs=[[-1.0, -0.5, -0.25]], old_log_probs=[[-0.25, -2.0, -1.5]], mask=mask_of([2], 3)),
     ]
-    for shape in SHAPES:
-        mask = random_mask(rng, *shape)
+    for mask in random_masks(rng):
         new, old = log_prob_pair(rng, mask)
         cases.append(case(new_log_probs=new, old_log_probs=old, mask=mask))
     return [*cases, _long(rng, -2.75, -2.8), _long(rng, -3.0, -0.1)]
@@ -43,15 +38,6 @@ def _log_ratio_oracle(new_log_probs, old_log_probs, mask):
     for new, old, happened in zip(new_log_probs, old_log_probs, mask, strict=True):
         result.append(math.fsum(n - o for n, o, is_real in zip(new, old, happened, strict=True) if is_real))
     return result
-
-
-def _log_ratio_by_torch(new, old, mask):
-    new, old, mask = (torch.from_numpy(x) for x in (new, old, mask))
-    return (new - old).masked_fill(~mask, 0).sum(1)
-
-
-def _log_ratio_of_one(new, old, mask):
-    return [new[i][mask[i]].sum() - old[i][mask[i]].sum() for i in range(len(mask))]
 
 
 EXERCISE = Exercise(
@@ -70,8 +56,8 @@ EXERCISE = Exercise(
         lambda new, old, mask: np.where(mask, new, 0).sum(1) - np.where(mask, old, 0).sum(1),
         lambda new, old, mask: np.einsum("nt,nt->n", new - old, mask),
         lambda new, old, mask: (np.float32(new) - np.float32(old)).sum(1, where=mask),
-        _log_ratio_of_one,
-        _log_ratio_by_torch,
+        lambda new, old, mask: [new[i][mask[i]].sum() - old[i][mask[i]].sum() for i in range(len(mask))],
+        in_torch(lambda new, old, mask: (new - old).masked_fill(~mask, 0).sum(1)),
     ),
     misconceptions=(
         Misconception(
