@@ -14,11 +14,7 @@ from pgcourse.policies import MLP
 # capstone, the trainer
 
 EPISODES = (34, 33, 33)  # fresh ones after each training, 100 in all
-
-
 GOAL = 475
-
-
 CHANCE = 30  # a coin toss keeps the pole up for 22 steps on average, and 100 coin tosses never for 30
 
 

@@ -2,8 +2,9 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, mask_of, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import SHAPES, case, mask_of, padded_rewards, random_mask
 from pgcourse.exercises.lesson_10.shared import discounted_to_go, mean_of_others, recipe, safely
+from pgcourse.exercises.pieces import in_single
 
 
 def _advantages_cases(seed):
@@ -16,8 +17,7 @@ def _advantages_cases(seed):
     ]
     for shape, discount in zip((*SHAPES, (5, 4)), (0.5, 0.0, 0.5, 1.0, 1.0, 0.9, 0.5), strict=True):
         mask = random_mask(rng, *shape)
-        rewards = with_garbage(rng, rewards_like(rng, *shape), mask, 20)
-        cases.append(case(rewards=rewards, mask=mask, discount=discount))
+        cases.append(case(rewards=padded_rewards(rng, mask, 20), mask=mask, discount=discount))
     return cases
 
 
@@ -32,10 +32,6 @@ def _advantages_oracle(rewards, mask, discount):
     return advantages / deviation if deviation > 1e-9 else 0 * advantages
 
 
-def _full_return(rewards, mask, discount):
-    return mask * discounted_to_go(rewards, mask, discount)[:, :1]
-
-
 def _so_far(rewards, mask, discount):
     returns = np.where(mask, rewards, 0.0)
     for t in range(1, mask.shape[1]):
@@ -43,24 +39,11 @@ def _so_far(rewards, mask, discount):
     return mask * returns
 
 
-def _absolute(rewards, mask, discount):
-    return discounted_to_go(np.where(mask, rewards, 0.0) * discount ** np.arange(mask.shape[1]), mask, 1.0)
-
-
-def _without_own(rewards, mask, discount):
-    return discounted_to_go(rewards, mask, discount) - np.where(mask, rewards, 0.0)
-
-
-def _leaking(rewards, mask, discount):
-    return mask * discounted_to_go(rewards, np.ones_like(mask), discount)
-
-
-def _pooled(returns, mask):
-    return returns[mask].mean()
+_UNDIVIDED = {"deviation": lambda advantages, mask, returns: np.float64(1)}
 
 
 def _standardised_again(rewards, mask, discount):
-    advantages = recipe(deviation=lambda advantages, mask, returns: np.float64(1))(rewards, mask, discount)
+    advantages = recipe(**_UNDIVIDED)(rewards, mask, discount)
     return mask * safely(advantages - advantages[mask].mean(), advantages[mask].std())
 
 
@@ -84,13 +67,6 @@ def _advantages_powers(rewards, mask, discount):
     return advantages if scale < 1e-12 else advantages / scale
 
 
-def _advantages_float32(rewards, mask, discount):
-    return recipe()(rewards.astype(np.float32), mask, discount).astype(np.float32)
-
-
-_deviation = {"deviation": lambda advantages, mask, returns: np.float64(1)}
-
-
 EXERCISE = Exercise(
     name="capstone_advantages",
     lesson=10,
@@ -112,14 +88,14 @@ EXERCISE = Exercise(
         recipe(),
         _advantages_torch,
         _advantages_powers,
-        _advantages_float32,
+        in_single(recipe()),
         lambda *arguments: recipe()(*arguments).tolist(),
     ),
     misconceptions=(
         Misconception(
             "not divided by the deviation",
             "The centring is right. The last of the three steps is missing: what makes its size steady?",
-            recipe(**_deviation),
+            recipe(**_UNDIVIDED),
         ),
         Misconception(
             "no baseline",
@@ -130,13 +106,13 @@ EXERCISE = Exercise(
         Misconception(
             "rewards to go and nothing else",
             "These are the rewards to go. Two steps of the recipe still follow: a baseline, and a scale.",
-            recipe(baseline=lambda returns, mask: 0.0, **_deviation),
+            recipe(baseline=lambda returns, mask: 0.0, **_UNDIVIDED),
         ),
         Misconception(
             "the whole return at every step",
             "Every step of an episode gets the same return, that of its beginning. What had been earned before an "
             "action is none of its merit.",
-            recipe(returns=_full_return),
+            recipe(returns=lambda rewards, mask, discount: mask * discounted_to_go(rewards, mask, discount)[:, :1]),
         ),
         Misconception(
             "rewards so far instead of to go",
@@ -146,7 +122,7 @@ EXERCISE = Exercise(
         Misconception(
             "own reward left out",
             "The sum begins one step too late: the reward of the action itself is missing.",
-            recipe(returns=_without_own),
+            recipe(returns=lambda rewards, mask, discount: discounted_to_go(rewards, mask, discount) - mask * rewards),
         ),
         Misconception(
             "discount ignored",
@@ -157,12 +133,18 @@ EXERCISE = Exercise(
             "discounted from the start of the episode",
             "You count the powers of γ from the start of the episode. The recipe counts them from the step itself, and "
             "leaves γ to the t out (the card of lesson 6 says what that costs).",
-            recipe(returns=_absolute),
+            recipe(
+                returns=lambda rewards, mask, discount: discounted_to_go(
+                    rewards * discount ** np.arange(mask.shape[1]), mask, 1.0
+                )
+            ),
         ),
         Misconception(
             "padding leaks into the returns",
             "Rewards from behind the end of an episode flow back into it. Silence them before you add anything up.",
-            recipe(returns=_leaking),
+            recipe(
+                returns=lambda rewards, mask, discount: mask * discounted_to_go(rewards, np.ones_like(mask), discount)
+            ),
         ),
         Misconception(
             "padding leaks into everything",
@@ -173,10 +155,7 @@ EXERCISE = Exercise(
         Misconception(
             "the baseline goes on after the end",
             "Where an episode is over, yours shows minus the baseline. A step that never happened has no advantage.",
-            recipe(
-                keep=np.ones_like,
-                deviation=lambda advantages, mask, returns: advantages[mask].std(),
-            ),
+            recipe(keep=np.ones_like),
         ),
         Misconception(
             "baseline over the living only",
@@ -199,7 +178,7 @@ EXERCISE = Exercise(
             "one mean for all steps",
             "You subtract one number from all steps. Early steps have more ahead of them than late ones, so each step "
             "needs a mean of its own.",
-            recipe(baseline=_pooled),
+            recipe(baseline=lambda returns, mask: returns[mask].mean()),
         ),
         Misconception(
             "one mean over everything, padding too",

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.cases import SHAPES, case, random_mask, rewards_like, with_garbage
+from pgcourse.exercises.cases import case, padded_rewards, random_masks, with_garbage
 
 # capstone_loss, the bug hunt
 
@@ -17,11 +17,9 @@ def _loss_cases(seed):
             mask=[[True, True], [True, False]],
         ),
     ]
-    for shape in SHAPES:
-        mask = random_mask(rng, *shape)
-        log_probs = with_garbage(rng, -rng.uniform(0.1, 3, shape), mask, 10)
-        advantages = with_garbage(rng, rewards_like(rng, *shape), mask, 10)
-        cases.append(case(log_probs=log_probs, advantages=advantages, mask=mask))
+    for mask in random_masks(rng):
+        log_probs = with_garbage(rng, -rng.uniform(0.1, 3, mask.shape), mask, 10)
+        cases.append(case(log_probs=log_probs, advantages=padded_rewards(rng, mask, 10), mask=mask))
     return cases
 
 

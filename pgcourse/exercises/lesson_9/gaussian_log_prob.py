@@ -12,17 +12,7 @@ from pgcourse.exercises.lesson_9.shared import (
     log_prob_parts,
     z_scores,
 )
-
-
-def _log_prob_by_torch(mean, log_std, actions):
-    mean, log_std, actions = (torch.from_numpy(x) for x in (mean, log_std, actions))
-    return torch.distributions.Normal(mean, log_std.exp()).log_prob(actions).sum(-1)
-
-
-def _log_prob_by_covariance(mean, log_std, actions):
-    mean, log_std, actions = (torch.from_numpy(x) for x in (mean, log_std, actions))
-    return torch.distributions.MultivariateNormal(mean, torch.diag((2 * log_std).exp())).log_prob(actions).tolist()
-
+from pgcourse.exercises.pieces import in_single, in_torch
 
 EXERCISE = Exercise(
     name="gaussian_log_prob",
@@ -39,11 +29,13 @@ EXERCISE = Exercise(
         log_prob_of,
         lambda m, ls, a: np.log(density(m, ls, a).prod(1)),
         lambda m, ls, a: -((a - m) ** 2 / (2 * np.exp(ls) ** 2)).sum(1) - ls.sum() - len(ls) / 2 * np.log(2 * np.pi),
-        lambda m, ls, a: log_prob_of(*(x.astype(np.float32) for x in (m, ls, a))),
+        in_single(log_prob_of),
         lambda m, ls, a: [row.sum() for row in log_prob_parts(m, ls, a)],
         log_prob_by_loop,
-        _log_prob_by_torch,
-        _log_prob_by_covariance,
+        in_torch(lambda m, ls, a: torch.distributions.Normal(m, ls.exp()).log_prob(a).sum(-1)),
+        in_torch(
+            lambda m, ls, a: torch.distributions.MultivariateNormal(m, torch.diag((2 * ls).exp())).log_prob(a).tolist()
+        ),
     ),
     misconceptions=(
         Misconception(

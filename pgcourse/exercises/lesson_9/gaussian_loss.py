@@ -12,6 +12,7 @@ from pgcourse.exercises.lesson_9.shared import (
     log_prob_oracle,
     log_prob_parts,
 )
+from pgcourse.exercises.pieces import in_single
 
 # gaussian_loss, the bug hunt
 
@@ -50,14 +51,6 @@ def _loss_by_torch(m, ls, a, g, v):
     return -(normal.log_prob(a) * (g - v.squeeze(-1))).mean()
 
 
-def _loss_by_loop(m, ls, a, g, v):
-    total = 0.0
-    log_probs = log_prob_by_loop(m, ls, a)
-    for i in range(len(g)):
-        total -= log_probs[i] * (g[i] - v[i, 0])
-    return total / len(g)
-
-
 EXERCISE = Exercise(
     name="gaussian_loss",
     lesson=9,
@@ -79,9 +72,9 @@ EXERCISE = Exercise(
         lambda m, ls, a, g, v: -log_prob_of(m, ls, a) @ (g - v.squeeze(1)) / len(g),
         lambda m, ls, a, g, v: (log_prob_of(m, ls, a) * (v[:, 0] - g)).mean(),
         lambda m, ls, a, g, v: -np.mean([p * (r - b[0]) for p, r, b in zip(log_prob_of(m, ls, a), g, v, strict=True)]),
-        lambda m, ls, a, g, v: _loss(*(x.astype(np.float32) for x in (m, ls, a, g, v))),
+        in_single(_loss),
         _loss_by_torch,
-        _loss_by_loop,
+        lambda m, ls, a, g, v: -sum(p * (g[i] - v[i, 0]) for i, p in enumerate(log_prob_by_loop(m, ls, a))) / len(g),
     ),
     misconceptions=(
         Misconception(

@@ -4,13 +4,8 @@ import numpy as np
 import torch
 
 from pgcourse.exercises import Exercise, Misconception
-from pgcourse.exercises.lesson_9.shared import (
-    density,
-    gaussian_cases,
-    log_prob_of,
-    log_prob_parts,
-    z_scores,
-)
+from pgcourse.exercises.lesson_9.shared import density, gaussian_cases, log_prob_of, log_prob_parts, z_scores
+from pgcourse.exercises.pieces import autograd, in_single, in_torch
 
 
 def _score_oracle(mean, log_std, actions):
@@ -20,13 +15,6 @@ def _score_oracle(mean, log_std, actions):
 
 def _score(mean, log_std, actions):
     return (actions - mean) / np.exp(2 * log_std)
-
-
-def _score_by_autograd(mean, log_std, actions):
-    mean = torch.tensor(mean, requires_grad=True)
-    normal = torch.distributions.Normal(mean, torch.tensor(log_std).exp())
-    normal.log_prob(torch.tensor(actions)).sum().backward()
-    return mean.grad
 
 
 def _score_by_loop(mean, log_std, actions):
@@ -51,9 +39,9 @@ EXERCISE = Exercise(
         _score,
         lambda m, ls, a: (a - m) / np.exp(ls) ** 2,
         lambda m, ls, a: z_scores(m, ls, a) / np.exp(ls),
-        lambda m, ls, a: _score(*(x.astype(np.float32) for x in (m, ls, a))),
+        in_single(_score),
         lambda m, ls, a: (torch.tensor(a) - torch.tensor(m)) * torch.tensor(-2 * ls).exp(),
-        _score_by_autograd,
+        in_torch(lambda m, ls, a: autograd(lambda x: torch.distributions.Normal(x, ls.exp()).log_prob(a).sum(), m)),
         _score_by_loop,
     ),
     misconceptions=(

@@ -7,8 +7,6 @@ import numpy as np
 from pgcourse.exercises.cases import case
 
 LOG_2PI = math.log(2 * math.pi)
-
-
 SIZES = ((1, 1), (1, 3), (2, 2), (3, 3), (4, 2), (5, 1), (7, 4))  # (N, D): one draw, one dimension, N = D
 
 
