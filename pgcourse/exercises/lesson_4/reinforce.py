@@ -344,7 +344,7 @@ EXERCISE = Exercise(
         ),
         Misconception(
             "averaged all batches, stepped once",
-            "You average the gradients of all batches at θ₀ and take a single step. EXERCISE steps after every batch, "
+            "You average the gradients of all batches at θ₀ and take a single step. REINFORCE steps after every batch, "
             "and draws the next one from where it then stands.",
             _average_then_one_step,
         ),
