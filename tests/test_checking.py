@@ -18,10 +18,8 @@ from IPython.utils.capture import capture_output
 
 import pgcourse
 from pgcourse import CheckFailed, check, estimators, progress, rollouts
-from pgcourse.exercises import EXERCISES, Exercise, Misconception
-from pgcourse.exercises.cases import case
-from pgcourse.judging import messages, verdicts
-from pgcourse.judging.calling import Problem
+from pgcourse.exercises import EXERCISES, Exercise
+from pgcourse.judging import messages
 from pgcourse.publishing import manifest
 from pgcourse.workspace import progress as store
 
@@ -83,15 +81,6 @@ def test_a_stub_fails_where_nbgrader_runs_it(task, monkeypatch):
         check(surrogate_loss)
 
 
-def test_an_answer_that_is_not_finished_everywhere_fails():
-    def answer(scores, r):
-        if len(r) > 1:
-            raise NotImplementedError
-        return scores[0] * r[0]
-
-    assert "NotImplementedError" in str(failure(answer, "policy_gradient_estimate"))
-
-
 def test_a_known_mistake_is_shown_named_and_hinted():
     error = failure(ascent)
     hint = next(m.hint for m in EXERCISES["surrogate_loss"].misconceptions if m.name == "ascent")
@@ -121,81 +110,11 @@ def test_an_unknown_mistake_is_shown_without_a_guess():
 
 
 @pytest.mark.parametrize(
-    ("answer", "hint"),
-    [
-        (lambda scores, r: r @ scores / len(r) * 0.123, verdicts.SCALE_HINT),
-        (lambda scores, r: r @ scores / (len(r) + 1), verdicts.SCALE_HINT),
-        (lambda scores, r: float((r @ scores).max()), verdicts.ONE_NUMBER_HINT),
-        (lambda scores, r: (r @ scores)[None] / len(r), verdicts.EXTRA_AXIS_HINT),
-        (lambda scores, r: r @ scores / len(r) * 0, ""),
-        (lambda scores, r: r @ scores / len(r) + 1, ""),
-        (lambda scores, r: r @ scores / len(r) if len(r) > 1 else 1 / 0, ""),
-    ],
-)
-def test_what_all_cases_have_in_common_is_said(answer, hint):
-    verdict = failure(answer, "policy_gradient_estimate").verdict
-    assert verdict.misconception is None
-    assert verdict.hint == hint
-
-
-def test_the_opposite_sign_alone_and_of_a_known_mistake():
-    tiny = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=[1.0, k]) for k in (2.0, 3.0, 5.0)], lambda x: x, (), ())
-    found = verdicts.judge(tiny, lambda inputs: verdicts.run(lambda x: -x, inputs, "function"))
-    assert found.hint == verdicts.SIGN_HINT
-    verdict = failure(lambda scores, r: -r @ scores / r.sum(), "policy_gradient_estimate").verdict
-    assert verdict.misconception.name == "weighted average"
-    assert verdict.hint == f"{verdict.misconception.hint} {verdicts.ALSO_SIGN}"
-
-
-def test_a_mistake_is_named_only_if_it_matches_in_every_case():
-    def answer(log_probs, r, mask):
-        return ascent(log_probs, r, mask) if len(r) < 5 else 2 * ascent(log_probs, r, mask)
-
-    assert failure(answer).verdict.misconception is None
-
-
-def test_of_two_misconceptions_that_match_none_is_named():
-    def wrong(x):
-        return x + 1
-
-    twins = tuple(Misconception(name, name, wrong) for name in ("one", "two"))
-    exercise = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=1.0)], lambda x: x, twins, ())
-    assert verdicts.judge(exercise, lambda inputs: verdicts.run(wrong, inputs, "function")).misconception is None
-
-
-def test_the_smallest_failing_case_is_shown():
-    def answer(scores, r):
-        return r @ scores / max(len(r), 3)
-
-    assert failure(answer, "policy_gradient_estimate").verdict.place == "case 1 of 9"
-
-    def only_large(scores, r):
-        return r @ scores / min(len(r), 4)
-
-    shown = failure(only_large, "policy_gradient_estimate").verdict
-    assert shown.place == "case 7 of 9"
-
-
-def test_equal_looking_numbers_are_written_out():
-    error = failure(lambda scores, r: r @ scores / len(r) * (1 + 1e-9), "policy_gradient_estimate")
-    assert "1.0000000010000001" in str(error)
-    assert str(error).endswith(verdicts.SINGLE_HINT)
-
-
-@pytest.mark.parametrize(
     ("answer", "words"),
     [
         (lambda scores, r: None, "returned None: is the return statement missing?"),
         (lambda scores, r: "?", "returned text, expected numbers"),
         (lambda scores, r: {}, "returned a dict, expected numbers"),
-        (
-            lambda scores, r: (r @ scores / len(r))[None],
-            "returned an array of shape (1, 1), expected an array of shape",
-        ),
-        (lambda scores, r: 1.0, "returned a single number, shape (), expected an array of shape (1,)"),
-        (lambda scores, r: r @ scores / len(r) * np.nan, "returned nan at [0], expected 1"),
-        (lambda scores, r: r @ scores / len(r) + np.inf, "returned inf at [0], expected 1"),
-        (lambda scores, r: (r @ scores / len(r)) > 0, "returned True and False, expected numbers"),
         (lambda scores, r: 1 / 0, "raised ZeroDivisionError: division by zero (in the line "),
         (lambda scores: 1, "raised TypeError: "),
         (lambda scores, r: exec("raise SystemExit"), "raised SystemExit"),
@@ -252,16 +171,15 @@ def test_the_watched_answer_is_stopped_too(monkeypatch):
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_a_check_takes_less_than_a_second(name):
-    exercise = EXERCISES[name]
-    started = time.process_time()
+    exercise, begun = EXERCISES[name], time.process_time()
     check(exercise.accepts[0], name)
-    with pytest.raises(CheckFailed):
-        check(exercise.misconceptions[-1].wrong, name)
-    assert time.process_time() - started < (10 if exercise.trial else 2), "three trainings take longer"
+    passed = time.process_time()
+    failure(exercise.misconceptions[-1].wrong, name)
+    taken = passed - begun, time.process_time() - passed
+    assert max(taken) < (10 if exercise.trial else 1), "three trainings take longer"
 
 
 def test_other_seeds_have_other_cases():
-    assert str(failure(lambda scores, r: scores[-1] * 7, "policy_gradient_estimate", seed=3)) != ""
     seen = []
 
     def answer(scores, r):
@@ -288,39 +206,6 @@ def test_an_unknown_name_lists_close_ones():
 def test_an_answer_without_a_name_needs_one(answer):
     with pytest.raises(ValueError, match="expected that of an exercise: check"):
         check(answer)
-
-
-# Precision
-
-
-def test_float32_is_judged_at_its_own_tolerance():
-    def single(scores, r):
-        return np.float32(r) @ np.float32(scores) / np.float32(len(r))
-
-    check(single, "policy_gradient_estimate")
-    check(lambda scores, r: single(scores, r).tolist(), "policy_gradient_estimate")  # float32 numbers in Python floats
-    failure(lambda scores, r: single(scores, r) * np.float32(1.001), "policy_gradient_estimate")
-    failure(lambda scores, r: r @ scores / len(r) * (1 + 1e-7), "policy_gradient_estimate")
-
-
-def test_tolerance_follows_from_type_and_size():
-    numbers = np.array([1.0, -40.0]), np.array([np.nan, np.inf])
-    assert verdicts.tolerance(verdicts.PRECISE, 256, numbers) == 256 * 2**-52 * 40
-    single, double = np.array([0.1, np.nan], dtype=np.float32), np.array([0.1])
-    for arrays, eps in (
-        ([double], verdicts.PRECISE),
-        ([single.astype(np.float64)], verdicts.SINGLE),
-        ([single.astype(np.float64), double], verdicts.PRECISE),  # one case tells that all were computed in float64
-        ([np.array([1e300])], verdicts.PRECISE),
-    ):
-        found = verdicts._epsilons([{"result": array} for array in arrays])
-        assert found == {np.dtype(np.float32): verdicts.SINGLE, np.dtype(np.float64): eps}
-
-
-def test_integers_that_are_right_pass():
-    exercise = Exercise("x", 0, 1, 1, 1, "x", lambda seed: [case(x=[1.0, 2.0])], lambda x: x, (), ())
-    for answer in (lambda x: x.astype(int), lambda x: [1, 2], lambda x: np.uint8(x)):
-        assert verdicts.judge(exercise, lambda inputs, a=answer: verdicts.run(a, inputs, "function")).status == "passed"
 
 
 # The package's own functions
@@ -641,36 +526,6 @@ def test_low_returns_are_told_training_by_training():
         assert re.search(rf"got +training {number} +mean return \d+\.\d, from \d+ to \d+", message)
     assert re.search(r"expected +all together +mean return 475 or more", message)
     assert "This looks like: not every training succeeds." in message
-
-
-def test_a_trainer_is_asked_for_actions_and_for_nothing_else():
-    """What it says about itself counts for nothing: no name but the actions' is read."""
-    exercise = EXERCISES["capstone"]
-
-    def lying(inputs):
-        if "observations" in inputs:
-            return {"actions": np.zeros(len(inputs["observations"]), dtype=np.int64), "returns": np.full(34, 500.0)}
-        return {"trained": np.array(True), "mean return": np.array(500.0)}
-
-    verdict = verdicts.judge(exercise, lying)
-    assert verdict.status == "wrong"
-    assert verdict.misconception.name == "worse than a coin toss"
-
-
-def test_the_seeds_and_the_dice_come_from_the_checks_seed():
-    seen = []
-
-    def call(inputs):
-        seen.append(inputs)
-        return Problem("raised", "stops here") if len(seen) % 2 == 0 else {"trained": np.array(True)}
-
-    exercise = EXERCISES["capstone"]
-    for seed in (1, 1, 2):
-        assert verdicts.judge(exercise, call, seed).sentence == "capstone stops here"
-    first, again, other = seen[0], seen[2], seen[4]
-    assert first == again != other
-    assert list(first) == ["seed"]
-    assert seen[1]["observations"].dtype == np.float64
 
 
 @pytest.mark.parametrize(
