@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 
 from pgcourse.exercises import EXERCISES
-from pgcourse.judging.verdicts import verdict_on
+from pgcourse.judging.__main__ import matrix, problems
 from tools.execute_notebooks import KERNEL_ENVIRONMENT, execute
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -50,24 +50,11 @@ def cells(exercise, text):
     ]
 
 
-def problems(exercise):
-    """What its misconceptions and right answers do that they should not, a line each."""
-    for misconception in exercise.misconceptions:
-        verdict = verdict_on(exercise, misconception.wrong)
-        if verdict.misconception is not misconception:
-            found = verdict.misconception.name if verdict.misconception else verdict.hint or verdict.sentence
-            yield f"not told apart: {misconception.name} ({found})"
-    for number, answer in enumerate(exercise.accepts, 1):
-        verdict = verdict_on(exercise, answer)
-        if verdict.status != "passed":
-            yield f"right answer {number} fails: {verdict.sentence}"
-
-
 def add(name, text, after):
     """Writes the exercise into its notebook, and returns the notebook's path. Raises ValueError before it writes."""
     exercise = EXERCISES[name]
-    if found := list(problems(exercise)):
-        raise ValueError("\n".join(found))
+    if any(problems(exercise)):
+        raise ValueError(f"its mistakes are not told apart yet\n{matrix([exercise])}")
     [path] = NOTEBOOKS.glob(f"{exercise.lesson:02}_*.ipynb")
     notebook = nbformat.read(path, 4)
     names = [(cell.id, cell.metadata.get("nbgrader", {}).get("grade_id")) for cell in notebook.cells]
