@@ -1,14 +1,17 @@
 """The notebooks as a learner gets them: exercises that agree with `pgcourse.exercises`, and blanks that run."""
 
+import os
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from pgcourse.exercises import EXERCISES
+from tools.execute_notebooks import KERNEL_ENVIRONMENT
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -29,9 +32,19 @@ def exercises_of(path):
     return [exercise for exercise in EXERCISES.values() if exercise.lesson == int(path.name[:2])]
 
 
-def run(notebook):
+@pytest.fixture(scope="module")
+def kernel():
+    """One for all that runs here: it is emptied before each."""
+    manager, client = start_new_kernel(cwd=str(NOTEBOOKS), env=os.environ | KERNEL_ENVIRONMENT)
+    yield manager
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def run(notebook, kernel):
     """Executes the notebook in place; a cell that fails without being meant to raises."""
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+    NotebookClient(notebook, km=kernel, timeout=120).execute()
     return notebook
 
 
@@ -84,22 +97,22 @@ def test_each_lesson_asks_one_written_question(path):
 
 
 @LESSON
-def test_blank_notebook_runs_top_to_bottom(path):
+def test_blank_notebook_runs_top_to_bottom(path, kernel):
     notebook = read(path)
     for preprocessor in (ClearSolutions(), ClearHiddenTests()):
         notebook, _ = preprocessor.preprocess(notebook, {})
     assert "SOLUTION" not in "".join(cell.source for cell in notebook.cells)
-    cells = graded(run(notebook))
+    cells = graded(run(notebook, kernel))
     for exercise in exercises_of(path):
         assert re.search("not attempted yet", printed(cells[f"check-{exercise.name}"][1]))
 
 
 @LESSON
-def test_exercises_need_only_the_imports_and_earlier_exercises(path):
+def test_exercises_need_only_the_imports_and_earlier_exercises(path, kernel):
     notebook = read(path)
     imports = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert re.match(r"(import|from) ", imports.source)
     notebook.cells = [imports, *(cell for _, cell in graded(notebook).values() if cell.cell_type == "code")]
-    cells = graded(run(notebook))
+    cells = graded(run(notebook, kernel))
     for exercise in exercises_of(path):
         assert exercise.name in printed(cells[f"check-{exercise.name}"][1])

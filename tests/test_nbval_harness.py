@@ -206,7 +206,7 @@ def outcomes(tmp_path_factory):
         cell = v4.new_code_cell(source, execution_count=1)
         nbformat.write(v4.new_notebook(cells=[cell]), folder / f"{name}.ipynb")
 
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-n", "2", "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | HOSTILE
     subprocess.run(
         [*command, "--color=no", "--junitxml=report.xml", "notebooks"], cwd=root, env=environment, check=False
