@@ -4,35 +4,32 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import pytest
+from classes import NAME
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
-from submissions import NOTEBOOKS, all_right, answered, as_data, graded, lesson, shown
+from submissions import all_right, answered, as_data, graded, lesson, shown
 from traitlets.config import Config
 
+from pgcourse.exercises import EXERCISES
 from pgcourse.grading import configure, execute
 from pgcourse.grading.jail.outside import JailUnavailable
 from pgcourse.grading.submission import label
-from pgcourse.publishing.release import release
 
-NAME = "05_gradient_step"
 SCRIPT = "<script>alert('LEAK')</script>"
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
-    """The folder of a course of one lesson."""
-    folder = tmp_path_factory.mktemp("class")
-    (folder / "source").mkdir()
-    shutil.copy(NOTEBOOKS / f"{NAME}.ipynb", folder / "source")
-    release(folder / "out", folder / "course", source=folder / "source")
-    return folder / "course"
+def course(ready_course, tmp_path_factory):
+    """The folder of a course of one lesson, for all tests of a file."""
+    return shutil.copytree(ready_course, tmp_path_factory.mktemp("class") / "course")
 
 
 @pytest.fixture(autouse=True)
@@ -76,14 +73,14 @@ def entered(course, student):
     return score, notebook
 
 
-def test_nbgrader_enters_what_the_jail_finds(course, shared, canary_free):
+def test_nbgrader_enters_what_the_jail_finds(course, shared, canary_free, monkeypatch):
+    exercise = "log_likelihood_change"
+    monkeypatch.setitem(EXERCISES, exercise, replace(EXERCISES[exercise], time_limit=2))
     origin = lesson(NAME)
     hand_in(course, "right", as_data(all_right(origin)))
     hand_in(course, "half", as_data(answered(origin, predicted_change=True)))
-    loop = answered(
-        origin, log_likelihood_change="def log_likelihood_change(*a):\n    while True: pass", predicted_change=True
-    )
-    hand_in(course, "loop", as_data(loop))
+    loop = {exercise: f"def {exercise}(*a):\n    while True: pass", "predicted_change": True}
+    hand_in(course, "loop", as_data(answered(origin, **loop)))
     damaged = all_right(origin)
     damaged.cells = [cell for cell in damaged.cells[::-1] if not str(label(cell).get("grade_id")).startswith("check-l")]
     for cell in damaged.cells:

@@ -104,20 +104,7 @@ def test_memory_that_is_in_no_process_counts(warm, way):
         assert not any("held" in output.get("text", "") for output in shown if "stream" in output)
 
 
-# Time
-
-
-def test_cells_that_are_run_again_stop_at_the_deadline(warm):
-    """2 s and more for each of up to 1000 cells, after the deadline: half an hour for one submission."""
-    course = lesson(NAME)
-    notebook = answered(course, log_likelihood_change="import os\ndef log_likelihood_change(*a): os._exit(0)")
-    hang = "if 'x' not in globals():\n    import signal\n    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
-    extra = ["from pgcourse.judging.calling import TimedOut\nx = 1\nraise TimedOut"]
-    extra += [f"{hang}    while True: pass\n# {number}" for number in range(16)]
-    notebook.cells[1:1] = [nbformat.v4.new_code_cell(source) for source in extra]
-    started = time.monotonic()
-    graded(course, notebook, warm)
-    assert time.monotonic() - started < warm.limits.total_seconds + 5
+# Time (cells that hang when they run again: see test_grading_attacks_on_classes.py)
 
 
 def test_a_result_of_many_dimensions_is_shown_in_few_words(warm):

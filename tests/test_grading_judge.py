@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 
 import nbformat
 import numpy as np
@@ -80,7 +81,8 @@ def test_a_mistake_is_named_and_shown(course, warm):
         ("", "not defined"),
     ],
 )
-def test_every_failure_has_its_name(course, warm, source, status):
+def test_every_failure_has_its_name(course, warm, monkeypatch, source, status):
+    monkeypatch.setitem(EXERCISES, "log_softmax", replace(EXERCISES["log_softmax"], time_limit=2))
     result = graded(course, answered(course, log_softmax=source or "pass", softmax_score=True), warm)
     assert statuses(result)["log_softmax"] == status, result["exercises"][0]["message"]
     assert "log_softmax" in result["reason"]
@@ -88,7 +90,8 @@ def test_every_failure_has_its_name(course, warm, source, status):
     assert result["exercises"][0]["message"]
 
 
-def test_the_limit_for_everything_holds(course, warm):
+def test_the_limit_for_everything_holds(course, warm, monkeypatch):
+    monkeypatch.setattr(warm, "limits", replace(warm.limits, total_seconds=4))
     endless = (
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ndef NAME(*a):\n    while True: pass"
     )
@@ -100,7 +103,8 @@ def test_the_limit_for_everything_holds(course, warm):
     assert set(statuses(result).values()) == {"timed out"}
 
 
-def test_added_cells_cannot_use_up_the_time_of_the_answers(course, warm):
+def test_added_cells_cannot_use_up_the_time_of_the_answers(course, warm, monkeypatch):
+    monkeypatch.setattr(warm, "limits", replace(warm.limits, cell_seconds=1, total_seconds=8))
     notebook = answered(course, score_function_estimate=True)
     for _ in range(20):
         notebook.cells.insert(3, nbformat.v4.new_code_cell("while True: pass"))
