@@ -1,5 +1,6 @@
 """What the project's own files promise each other: versions, pins, and a package that says its version once."""
 
+import os
 import re
 import subprocess
 import sys
@@ -37,6 +38,24 @@ def test_every_dependency_is_pinned():
 
 def test_make_installs_the_torch_that_is_pinned():
     assert f"TORCH = torch=={PINS['torch']}\n" in (ROOT / "Makefile").read_text()
+
+
+def test_make_leaves_the_package_editable_and_installs_once(tmp_path):
+    def printed():
+        command = ["make", "--dry-run", "--no-print-directory", "bench", f"VENV={tmp_path}", "ARGS="]
+        alone = {
+            name: value for name, value in os.environ.items() if "MAKE" not in name
+        }  # not as a part of `make test`
+        done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    own = [line for line in printed() if "pip install" in line and ".[" in line]
+    assert len(own) == 3
+    assert all("--editable" in line for line in own)
+    for stamp in ("bin/python", *(f"stamps/{name}" for name in ("torch", "lab", "everything", "bench"))):
+        (tmp_path / stamp).parent.mkdir(exist_ok=True)
+        (tmp_path / stamp).touch()
+    assert printed() == [f"{tmp_path}/bin/python -m benchmarks "]
 
 
 def test_version_comes_from_one_place():
