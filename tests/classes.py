@@ -1,10 +1,15 @@
 """Classes for the grading's tests and benchmark: many submissions of one lesson, right, wrong, broken and hostile.
 
-`hand_in(folder, count)` writes nbgrader's layout and returns {student: score that is due}.
+`hand_in(folder, count)` writes nbgrader's layout and returns {student: score that is due}; `scores(out)` is what a run
+found.
 """
+
+import csv
 
 import nbformat
 from submissions import answered, as_data, lesson
+
+from pgcourse.grading.journal import COLUMNS
 
 NAME = "05_gradient_step"
 
@@ -80,3 +85,15 @@ def write(folder, student, data, name=NAME):
     path = place / f"{name}.ipynb"
     path.write_bytes(data if isinstance(data, bytes) else nbformat.writes(data).encode())
     return path
+
+
+def rows(out, columns=COLUMNS):
+    """{student: its row of grades.csv}; a second row of somebody is an error."""
+    with open(out / "grades.csv", encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len({(line["student"], line["lesson"]) for line in lines}) == len(lines)
+    return {line["student"]: {name: line[name] for name in columns} for line in lines}
+
+
+def scores(out):
+    return {student: float(row["score"]) for student, row in rows(out).items()}
