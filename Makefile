@@ -1,6 +1,7 @@
-# make lab    opens the lessons in JupyterLab          make notebooks  executes all lessons again, in place
-# make test   installs everything and runs all tests   make bench      measures us beside our peers
-# make book   builds the static site in build/book
+# make lab         opens the lessons in JupyterLab          make notebooks  executes all lessons again, in place
+# make quick       runs the tests that start no processes   make book       builds the static site in build/book
+# make test        installs everything and runs the tests   make bench      measures us beside our peers
+# make test-doors  runs those that need a server
 #
 # PYTHON=python3.12 picks the Python for .venv, PORT=9000 the port of JupyterLab, ARGS="…" goes to the command run.
 
@@ -10,27 +11,38 @@ PORT ?= 8888
 ARGS ?=
 TORCH = torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-SYSTEM_PACKAGES = chromium bwrap:bubblewrap pg_createcluster:postgresql
+SYSTEM_PACKAGES = chromium bwrap:bubblewrap
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMPS = $(VENV)/stamps
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300
 
-.PHONY: help install lab test notebooks book bench system-packages clean
+.PHONY: help install lab style quick test test-doors notebooks book bench system-packages clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 install: $(STAMPS)/everything system-packages
 
 lab: $(STAMPS)/lab
 	@$(BIN)/pgcourse lab --port=$(PORT) $(ARGS)
 
-test: install
+style: $(STAMPS)/everything
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)
+
+quick: style
+	$(PYTEST) -m "not processes" tests $(ARGS)
+
+test: install style
+	$(PYTEST) $(NBVAL) notebooks tests $(ARGS)
+
+test-doors: SYSTEM_PACKAGES = bwrap:bubblewrap pg_createcluster:postgresql
+test-doors: install
+	$(BIN)/python -m pytest tests/doors $(ARGS)
 
 notebooks: $(STAMPS)/everything
 	@$(BIN)/python tools/execute_notebooks.py $(or $(ARGS),$(wildcard notebooks/*.ipynb))

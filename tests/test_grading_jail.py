@@ -17,6 +17,7 @@ from pgcourse.grading.jail import stripped
 from pgcourse.grading.jail.outside import JailDied, JailUnavailable, WarmProcess
 from pgcourse.judging.calling import Problem
 
+pytestmark = pytest.mark.processes
 CHECKOUT = Path(pgcourse.__file__).parents[1]
 BELOW_TMP = [path for path in map(Path, jails._python_folders()) if path.is_relative_to("/tmp")]
 IN_TMP = sorted({"home", *(path.parts[2] for path in BELOW_TMP)})  # the way to this Python, if it is there

@@ -137,6 +137,7 @@ def test_the_gradebook_knows_points_and_hidden_tests(editions):
         assert "grading_seed()" in gradebook.find_source_cell("check-average", STEMS[0], STEMS[0]).source
 
 
+@pytest.mark.processes
 def test_nbgrader_works_in_the_course_folder(course):
     before = contents(course / "release")
     shutil.rmtree(course / "release")
