@@ -78,16 +78,16 @@ def test_the_cases_are_those_of_the_seed():
 @pytest.mark.parametrize(("kind", "has_rows"), [("timed out", True), ("reference", False), ("not a function", False)])
 def test_where_nobody_can_go_on_the_last_case_is_shown_and_no_mistake_named(kind, has_rows):
     asked = []
-    exercise = doubling([1.0], [2.0, -3.0], [0.5, 4.0, 1.0], wrong={"a square": lambda x: x * x})
+    exercise = doubling([1.0], [4.0], [2.0, -3.0], [0.5], wrong={"a square": lambda x: x * x})
 
     def answer(x):
         asked.append(len(x))
         return x * x if len(x) == 1 else raising(Problem(kind, "stops here"))
 
     found = verdict_of(exercise, answer)
-    assert asked == [1, 2]
+    assert asked == [1, 1, 2]
     rows = (("input", "x", "[ 2. -3.]"), ("expected", "", "[ 4. -6.]")) if has_rows else ()
-    assert found == Verdict(exercise, kind, "f stops here", rows, "case 2 of 3")
+    assert found == Verdict(exercise, kind, "f stops here", rows, "case 3 of 4")
 
 
 def test_after_any_other_problem_the_other_cases_are_tried():
@@ -120,7 +120,7 @@ def test_the_case_is_shown_with_its_inputs_both_results_and_how_close_is_close_e
     [
         (1 / 3, "0.333333"),
         (-0.0, "0"),
-        (3, "3"),
+        (1234567, "1234567"),
         ([-0.0, np.pi], "[0.     3.1416]"),
         ([[True, False]], "[[ True False]]"),
         (np.ones((1, 1, 1, 1)), "[[[[1.]]]]"),
@@ -130,7 +130,7 @@ def test_the_case_is_shown_with_its_inputs_both_results_and_how_close_is_close_e
 )
 def test_numbers_are_shown_briefly(value, text):
     exercise = tiny(lambda x: 1.0, {"x": value})
-    assert verdict_of(exercise, lambda x: 2.0).rows[0] == ("input", "x", text)
+    assert verdict_of(exercise, lambda x: None).rows[0] == ("input", "x", text)
 
 
 def test_sixty_numbers_are_shown_whole():
@@ -247,12 +247,13 @@ MISTAKEN = doubling(
         (lambda x: x * x / (1 + 1e-8), "a square"),
         (lambda x: x * x * 1.001, None),
         (lambda x: x * x if len(x) != 1 else 2 * x, None),
-        (lambda x: [[number * number] for number in x], None),
+        (lambda x: (x * x)[None], None),
         (lambda x: 2 * sum(x), "a sum"),
         (lambda x: torch.ones(2, 3) * torch.ones(2), "shapes"),
         (lambda x: 1 / 0, None),
         (lambda x: x * x if len(x) == 1 else np.ones(2) + np.ones(3), None),
         (lambda x: np.where(x == 2, np.nan, np.sign(x) * np.inf), "no number"),
+        (lambda x: np.where(x == 2, np.nan, x * x), None),
         (lambda x: np.where(x == 2, np.inf, np.sign(x) * np.inf), None),
         (lambda x: np.where(x == 2, np.nan, np.inf), None),
     ],
@@ -308,6 +309,7 @@ VECTORS = [1.0, 2.0], [3.0, -1.0], [0.5, 4.0]
         (VECTORS[:2], lambda x: -2 * x, ""),  # two cases prove little
         ((*VECTORS[:2], [0.0, 0.0]), lambda x: -2 * x, ""),
         ((*VECTORS, [0.0, 0.0]), lambda x: -2 * x, verdicts.SIGN_HINT),
+        (([0.0, 2.0], [3.0, 0.0], [0.0, 4.0]), lambda x: -2 * x, verdicts.SIGN_HINT),
         ((*VECTORS, [0.0, 0.0]), lambda x: 2 * x + 1, ""),
         ((*VECTORS, [0.0, 0.0]), lambda x: 0.3 * x if x.any() else x + 1, ""),
         ((1.0, 2.0, 3.0), lambda x: -2 * x if x < 3 else -4 * x, ""),
@@ -315,9 +317,11 @@ VECTORS = [1.0, 2.0], [3.0, -1.0], [0.5, 4.0]
         ((1.0, 2.0, 3.0), lambda x: x * x, ""),  # any one number is some multiple of another
         (VECTORS, lambda x: x * x[0], verdicts.SCALE_HINT),
         ((*VECTORS[:2], [0.0, 5.0]), lambda x: x * x[1], ""),
+        (([0.0, 1.0, 2.0], [0.0, 3.0, 1.0], [0.0, 2.0, 5.0]), lambda x: x * x, ""),
         (VECTORS, lambda x: x * (x[0] > 1), ""),  # nothing came out
         (VECTORS, lambda x: 0 * x, ""),
         (VECTORS, lambda x: x * np.nan, ""),
+        ((*VECTORS, [0.0, 1.0]), lambda x: np.where(x == 0, np.inf, x), ""),
         (VECTORS, lambda x: -2 * x if x[0] < 3 else 1 / 0, ""),
         (VECTORS, lambda x: float(x.max()), verdicts.ONE_NUMBER_HINT),
         ((*VECTORS, 3.0), lambda x: float(np.max(x)) + 0.5, ""),
@@ -326,6 +330,7 @@ VECTORS = [1.0, 2.0], [3.0, -1.0], [0.5, 4.0]
         ((1.0, 2.0, 3.0), lambda x: [2 * x], verdicts.EXTRA_AXIS_HINT),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_is_true_of_all_cases_is_said_and_nothing_else(values, answer, hint):
     found = verdict_of(doubling(*values), answer)
     assert found.status != "passed"
