@@ -179,7 +179,7 @@ def train(env_id, *, seed=0, until=None, watch=None, **overrides):
     Stops when the mean return of the last 100 complete episodes reaches `until` (the preset's unless given), or after
     the preset's number of iterations: `solved(history, until)` tells which. `watch(history)` is called after every
     iteration. Other keywords replace fields of the Preset. Same seed, same history.
-    Raises ValueError for an environment without a preset and for a field that Preset does not have.
+    Raises ValueError for an environment without a preset, for a field that Preset does not have, and for no iteration.
     """
     if env_id not in PRESETS:
         raise ValueError(f"env_id is {env_id!r}, expected one of {sorted(PRESETS)}; for others use reinforce()")
@@ -187,6 +187,8 @@ def train(env_id, *, seed=0, until=None, watch=None, **overrides):
     for name in sorted(overrides.keys() - preset.keys())[:1]:
         raise ValueError(f"{name!r} is no setting of a Preset, expected one of {sorted(preset)}")
     preset = Preset(**(preset | overrides | ({} if until is None else {"until": until})))
+    if preset.iterations < 1:
+        raise ValueError(f"iterations is {preset.iterations}, expected 1 or more")
     rng = np.random.default_rng(seed)
     envs = rollouts.make(env_id, preset.num_envs)
     threads = torch.get_num_threads()

@@ -382,6 +382,7 @@ def test_threads_are_one_while_training_and_restored_after(raises):
         (CORRIDOR, {"lr": 1}, r"'lr' is no setting of a Preset, expected one of \['discount', 'entropy', "),
         (CORRIDOR, {"discount": 1.1}, r"discount is 1\.1, expected a number in \[0, 1\]"),
         (CORRIDOR, {"discount": math.nan}, r"discount is nan, expected a number in \[0, 1\]"),
+        (CORRIDOR, {"iterations": 0}, "iterations is 0, expected 1 or more"),
         (CORRIDOR, {"num_envs": 0}, "num_envs is 0, expected 1 or more"),
         (CORRIDOR, {"num_trajectories": 0}, "num_trajectories is 0, expected 1 or more"),
         (
