@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def write_atomically(path, content):
-    """Writes bytes in one step: whoever looks sees the old file or the new one. Makes the folders above."""
+    """Writes bytes in one step, or nothing: whoever looks sees the old file or the new one. Makes the folders above."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(content)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        os.chmod(file.name, mode)
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:  # a full disk, a folder of that name, Ctrl-C
+        Path(name).unlink(missing_ok=True)
         raise
 
 
