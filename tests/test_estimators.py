@@ -136,12 +136,14 @@ def test_equal_returns_have_no_advantage_at_all(n):
         assert not advantages(returns[:, 0]).any()
 
 
-@pytest.mark.parametrize("rounding", [0.0, 1e-12])
-def test_nothing_is_learned_from_rounding_noise(rounding):
-    same = 500 + rounding * np.random.default_rng(0).normal(size=(4, 3))
-    alive = np.ones((4, 3), dtype=bool)
-    assert not estimators.divided_by_deviation(same, alive).any()
-    assert not estimators.divided_by_deviation(same - same, alive).any()
+@pytest.mark.parametrize("size", [500, 1e-3])
+def test_nothing_is_learned_from_rounding_noise(size):
+    noise, alive = np.random.default_rng(0).normal(size=(4, 3)), np.ones((4, 3), dtype=bool)
+    noise /= noise.std()
+    for relative, is_learned_from in ((0, False), (1e-12, False), (1e-9, False), (1e-7, True), (1, True)):  # √ε: 1.5e-8
+        scaled = estimators.divided_by_deviation(size * (1 + relative * noise), alive)
+        assert scaled.any() == is_learned_from
+    assert not estimators.divided_by_deviation(np.zeros((4, 3)), alive).any()
 
 
 # One row for each trajectory

@@ -32,8 +32,8 @@ class Counting(gymnasium.Env):
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
     action_space = spaces.Discrete(7, start=3)
 
-    def __init__(self, slot):
-        self.slot, self.episode = slot, None
+    def __init__(self, slot, lengths=None):
+        self.slot, self.lengths, self.episode = slot, lengths or LENGTHS[slot], None
 
     def reset(self, *, seed=None, options=None):
         self.episode = 0 if seed is not None else self.episode + 1  # a seed starts the count
@@ -44,7 +44,7 @@ class Counting(gymnasium.Env):
         assert self.action_space.contains(action)
         reward = 100 * self.slot + 10 * self.episode + self.t
         self.t += 1
-        over, odd = self.t == LENGTHS[self.slot][self.episode % 4], self.episode % 2
+        over, odd = self.t == self.lengths[self.episode % len(self.lengths)], self.episode % 2
         return (
             np.array([self.slot, self.episode, self.t], dtype=float),
             reward,
@@ -289,6 +289,11 @@ def test_one_episode_of_more_than_max_steps_is_refused_beside_short_ones():
     assert rollouts.collect(envs, Telltale(), 6, rng(), max_steps=6).lengths.max() == 6
     with pytest.raises(ValueError, match=r"more than 5 steps.*, expected an end: set a time limit"):
         rollouts.collect(envs, Telltale(), 6, rng(), max_steps=5)
+
+
+def test_what_a_slot_plays_after_its_last_episode_may_be_long():
+    envs = SyncVectorEnv([lambda: Counting(0, [3]), lambda: Counting(1, [1, 50])])
+    assert rollouts.collect(envs, Telltale(), 3, rng(), max_steps=3).lengths.tolist() == [3, 1, 3]
 
 
 def test_an_episode_without_end_is_refused():
