@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from inputs import EXAMPLES, TINY_MDPS, random_batch, sample, shaken, table_for,
 
 from pgcourse import estimators, exact, mdp, policies, rollouts
 
+# Nothing here warns: no division by the zeros of whoever has no neighbours, no padding that is computed with
+pytestmark = pytest.mark.filterwarnings("error")
 EXACT = 1e-10  # sums of some thousand products of order one, each rounded to 2e-16
 tiny_mdps = pytest.mark.parametrize("model", TINY_MDPS.values(), ids=TINY_MDPS)
 DISCOUNTS = (0.0, 0.5, 1.0)
@@ -511,8 +514,19 @@ def test_a_discount_outside_its_range_is_refused(discount):
 
 
 MASKED = {
-    "rewards": (estimators.total_reward, estimators.total_reward_weights, estimators.rewards_to_go),
-    "returns": (estimators.batch_mean_advantages, estimators.leave_one_out_advantages),
+    "rewards": (
+        estimators.total_reward,
+        estimators.total_reward_weights,
+        estimators.rewards_to_go,
+        partial(estimators.per_decision_weights, ZEROS, ZEROS),
+    ),
+    "returns": (
+        estimators.batch_mean_advantages,
+        estimators.leave_one_out_advantages,
+        lambda values, mask: estimators.state_value_advantages(values, np.zeros(mask.shape), mask),
+        partial(estimators.whole_trajectory_weights, ZEROS, ZEROS),
+    ),
+    "rewards_to_go": (partial(estimators.first_order_weights, ZEROS, ZEROS),),
     "values": (lambda values, mask: estimators.state_value_advantages(np.zeros(mask.shape), values, mask),),
     "advantages": (estimators.divided_by_deviation,),
     "new_log_probs": (lambda values, mask: estimators.log_ratios(values, np.zeros(mask.shape), mask),),
@@ -550,6 +564,11 @@ def test_shapes_that_do_not_fit_the_mask_are_named(name, compute, values, mask, 
         (lambda: estimators.batch_mean_advantages([]), r"returns has .*0.*, expected"),
         (lambda: estimators.effective_sample_size([]), r"log_weights has .*0.*, expected"),
         (lambda: estimators.effective_sample_size(ZEROS), r"log_weights has shape \(2, 3\), expected \(N,\)"),
+        (
+            lambda: estimators.optimal_constant_baseline(np.ones(2), np.ones(2)),
+            r"scores has shape \(2,\), expected \(N, P\)",
+        ),
+        (lambda: estimators.optimal_time_baseline(ZEROS, ZEROS), r"scores has shape \(2, 3\), expected \(N, T, P\)"),
         (
             lambda: estimators.optimal_constant_baseline(ZEROS, np.ones((2, 1))),
             r"returns has shape \(2, 1\), expected .*\(2,\)",

@@ -292,8 +292,16 @@ def test_one_episode_of_more_than_max_steps_is_refused_beside_short_ones():
 
 
 def test_what_a_slot_plays_after_its_last_episode_may_be_long():
-    envs = SyncVectorEnv([lambda: Counting(0, [3]), lambda: Counting(1, [1, 50])])
-    assert rollouts.collect(envs, Telltale(), 3, rng(), max_steps=3).lengths.tolist() == [3, 1, 3]
+    class Patient(Telltale):
+        asked = 0
+
+        def act(self, observations, rng):
+            self.asked += 1
+            return super().act(observations, rng)
+
+    envs, policy = SyncVectorEnv([lambda: Counting(0, [3]), lambda: Counting(1, [1, 50])]), Patient()
+    assert rollouts.collect(envs, policy, 3, rng(), max_steps=3).lengths.tolist() == [3, 1, 3]
+    assert policy.asked == 3 + 1 + 3  # the 1 is a reset; nobody waits for the end of the long one
 
 
 def test_an_episode_without_end_is_refused():
