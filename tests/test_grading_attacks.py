@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -260,7 +261,8 @@ def assert_nothing_is_gained(result):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack(course, warm, neighbour, canary, attack):
+def test_attack(course, warm, neighbour, canary, attack, monkeypatch):
+    monkeypatch.setattr(warm, "limits", replace(warm.limits, cell_seconds=1))
     cell = WRONG + ATTACKS[attack] if "log_softmax" not in ATTACKS[attack] else ATTACKS[attack]
     started = time.monotonic()
     assert_nothing_is_gained(graded(course, answered(course, log_softmax=cell), warm))
@@ -268,7 +270,8 @@ def test_attack(course, warm, neighbour, canary, attack):
 
 
 @pytest.mark.parametrize("attack", ["a fork bomb", "ends the process", "a memory hog", "a crash", "exits"])
-def test_the_other_answers_of_the_same_submission_count(course, warm, attack):
+def test_the_other_answers_of_the_same_submission_count(course, warm, attack, monkeypatch):
+    monkeypatch.setattr(warm, "limits", replace(warm.limits, cell_seconds=2))
     notebook = answered(course, log_softmax=ATTACKS[attack], softmax_score=True, exact_bandit_gradient=True)
     result = graded(course, notebook, warm)
     assert (statuses(result)["softmax_score"], statuses(result)["exact_bandit_gradient"]) == ("passed", "passed")
