@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-STARTERS = {"warm", "ready_course", "kernel", "outcomes", "front_door", "site", "built", "followed"}  # fixtures
+STARTERS = {"warm", "ready_course", "kernel", "outcomes", "front_door", "site", "built", "followed", "runs"}
 
 
 def pytest_collection_modifyitems(items):

@@ -38,6 +38,7 @@ def launch(command, folder, **environment):
     )
 
 
+@pytest.mark.processes
 def test_two_processes_find_the_gradient_of_one_and_stay_bit_equal(tmp_path):
     """Over loopback only; torchrun picks a free port itself."""
     (tmp_path / "with_everything.py").write_text(SCRIPT)
