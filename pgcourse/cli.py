@@ -10,6 +10,8 @@ UNSAFE = """
   *** --unsafe-no-jail: every submission runs as you, and can read the answers, change the grades,
   *** and do with your files what you can. Use it only where all of them are yours.
 """
+MAX_NAMED = 20  # of the files that nobody can use
+UNUSABLE = 3  # the exit status where there are such: 1 is a failure, 2 a command that makes no sense
 
 
 def main(argv=None):
@@ -93,8 +95,15 @@ def _add_grade(commands):
         "submissions",
         metavar="SUBMISSIONS",
         nargs="+",
-        help="folder STUDENT/LESSON/LESSON.ipynb, a zip of it, or a zip from Moodle or Canvas",
+        help="folder STUDENT/LESSON/LESSON.ipynb, or what a learning system gives, as a folder or a zip",
     )
+    command.add_argument(
+        "--from",
+        metavar="SYSTEM",
+        dest="system",
+        help="the learning system that made it, where its names do not say so (another word lists them)",
+    )
+    command.add_argument("--lesson", metavar="NAME", action="append", help="only this one (more than once: these)")
     command.add_argument("--out", metavar="DIR", required=True, help="folder for grades.csv, report.html, feedback/")
     command.add_argument(
         "--course", metavar="DIR", help="the instructor's folder (made in the --out folder if need be)"
@@ -121,13 +130,18 @@ def _grade(options, _):
     if sys.platform != "linux":
         raise OSError("grading needs Linux, for its jail: on Windows use WSL2, on a Mac a virtual machine")
     from pgcourse.grading import classroom
+    from pgcourse.grading.systems import SYSTEMS
 
+    if options.system not in (None, *SYSTEMS):
+        raise ValueError(f"no system {options.system}, expected one of {', '.join(SYSTEMS)}")
     if options.unsafe_no_jail:
         print(UNSAFE, file=sys.stderr)
     outcome = classroom.grade_class(
         options.submissions,
         options.out,
         options.course,
+        system=options.system,
+        lessons=options.lesson or (),
         count=options.workers,
         scheduler=options.scheduler,
         db=options.db,
@@ -135,13 +149,18 @@ def _grade(options, _):
         again=options.again,
         export=options.export,
     )
-    kept = outcome.collected - outcome.graded - outcome.failed
-    print(f"{outcome.collected} submissions: {outcome.graded} graded now, {kept} known already or not of this course")
+    print(outcome.sentence())
+    if outcome.left_out:
+        print(f"{outcome.left_out} of other lessons were left out")
     print(f"{options.out}: grades.csv ({len(outcome.rows)} rows), report.html, feedback/, log.csv")
-    failed = outcome.failed + len(outcome.refused)
+    for (student, lesson), why in list(outcome.unusable.items())[:MAX_NAMED]:
+        print(f"unusable: {student}{lesson and f', {lesson}'}: {why}", file=sys.stderr)
+    if len(outcome.unusable) > MAX_NAMED:
+        print(f"and {len(outcome.unusable) - MAX_NAMED} more, see grades.csv", file=sys.stderr)
+    failed = outcome.failed + len(outcome.not_entered)
     if failed:
         print(f"{failed} could not be graded, see the reasons in grades.csv; run the same again", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failed else UNUSABLE if outcome.unusable else 0
 
 
 def _add_doctor(commands):

@@ -39,6 +39,7 @@ RIGHT_PREDICTION, WITHOUT_RATE, NOT_SUMMED, NEGATIVE = (
 )
 NO_SYNTAX = "def log_likelihood_change(theta, new_theta, states, actions)\n    return 0"
 FIGURE = "import matplotlib.pyplot as plt\n\nplt.plot([1, 2, 3])\nprint('a figure')\n"
+NOT_BEGUN = "def log_likelihood_change(theta, new_theta, states, actions):\n    raise NotImplementedError  # later"
 ANSWERS = [  # (log_likelihood_change, predicted_change, score due of 3 + 2)
     (True, True, 5),
     (RIGHT_CHANGE, RIGHT_PREDICTION, 5),
@@ -46,7 +47,7 @@ ANSWERS = [  # (log_likelihood_change, predicted_change, score due of 3 + 2)
     (AVERAGED, WITHOUT_RATE, 0),
     (True, NOT_SUMMED, 3),
     (None, True, 2),
-    (None, None, 0),
+    (NOT_BEGUN, None, 0),
     (NO_SYNTAX, True, 2),
     (UNDEFINED, NEGATIVE, 0),
     (True, FIGURE + RIGHT_PREDICTION, 5),

@@ -12,6 +12,7 @@ import time
 import zipfile
 from dataclasses import replace
 from html.parser import HTMLParser
+from textwrap import indent
 
 import nbformat
 import pytest
@@ -156,7 +157,8 @@ if os.fork() == 0:
 def memory_that_nobody_has():
     source = "import os\nkept = [os.memfd_create(str(number)) for number in range(20)]\n"
     source += "for fd in kept:\n    for _ in range(32): os.write(fd, bytes(2**20))\n"
-    return as_data(answered(lesson(NAME), **{CHANGE: f"{source}{RIGHT_CHANGE}", PREDICTION: True}))
+    source = f"if True:\n{indent(source + RIGHT_CHANGE, '    ')}"  # of one piece: what stands below is else taken
+    return as_data(answered(lesson(NAME), **{CHANGE: source, PREDICTION: True}))
 
 
 def many_axes():

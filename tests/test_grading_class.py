@@ -94,7 +94,7 @@ def test_a_class_with_a_hostile_an_endless_and_three_broken_ones(a_class):
     folder, due, (code, said, errors) = a_class
     out = folder / "out"
     assert code == 0, errors
-    assert "20 submissions: 20 graded now" in said
+    assert "20 submissions: 17 graded now, 0 known already, 3 refused\n" in said
     assert "Grading 20 of 20" in errors
     assert "submissions/s" in errors
     assert scores(out) == due
@@ -354,7 +354,7 @@ def test_what_nbgrader_does_not_take_stops_nobody_and_is_entered_next_time(
     assert "disk full" in found["student-000"]["reason"]
     monkeypatch.setattr(Course, "enter", whole)
     outcome = classroom.grade_class([submitted], tmp_path / "out", course)
-    assert (outcome.graded, outcome.refused, scores(tmp_path / "out")) == (0, {}, due)
+    assert (outcome.graded, outcome.not_entered, scores(tmp_path / "out")) == (0, {}, due)
 
 
 # Killed

@@ -304,7 +304,7 @@ def test_a_folder_too_high_is_seen_through_or_refused(tmp_path):
         write(tmp_path / "week/inner", student, b"1")
     found = collect.collect([tmp_path / "course"], [NAME], tmp_path / "scratch")
     assert [one.student for one in found] == ["ada", "bob"]
-    with pytest.raises(collect.NothingToGrade, match=r"one folder too high: name .*inner"):
+    with pytest.raises(collect.NothingToGrade, match=r"in one folder, inner. .* name .*week/inner; .* --from folders"):
         collect.collect([tmp_path / "week"], [NAME], tmp_path / "scratch")
 
 

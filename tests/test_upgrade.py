@@ -302,7 +302,7 @@ def test_what_was_graded_is_known(term, in_this_process):
     grades, log = (out / "grades.csv").read_bytes(), (out / "log.csv").read_bytes()
     sources = files((course or out / "course") / "source")
     outcome = classroom.grade_class([submitted], out, course)
-    assert (outcome.collected, outcome.graded, outcome.failed, outcome.refused) == (7, 0, 0, {})
+    assert (outcome.collected, outcome.graded, outcome.failed, outcome.not_entered) == (7, 0, 0, {})
     assert (out / "grades.csv").read_bytes() == grades
     assert (out / "log.csv").read_bytes() == log
     assert files((course or out / "course") / "source") == sources
@@ -313,7 +313,8 @@ def test_graded_again_it_is_the_same(term, in_this_process):
     submitted, out, course = term
     told = rows(out, "lesson", "score", "max_score", "status")
     before = seeds(out)
-    assert classroom.grade_class([submitted], out, course, again=True).graded == 6  # the stray is of no lesson
+    outcome = classroom.grade_class([submitted], out, course, again=True)
+    assert (outcome.graded, outcome.refused, outcome.unchanged, len(outcome.unusable)) == (4, 1, 1, 1)
     assert rows(out, "lesson", "score", "max_score", "status") == told
     assert seeds(out) == before
     assert told["right"][1:] == ["6.5", "7", "passed"], "with the points that a person gave"

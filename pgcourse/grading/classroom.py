@@ -22,6 +22,7 @@ from pgcourse.grading import collect, exports, journal, workers
 from pgcourse.grading.gradebook import Course
 from pgcourse.grading.pages import feedback, report
 from pgcourse.grading.similarity import known_answers
+from pgcourse.grading.submission import label
 from pgcourse.judging.statuses import Status
 from pgcourse.publishing.course import make_course
 from pgcourse.publishing.settings import CONFIG_NAME, ReleaseError
@@ -34,24 +35,58 @@ BAR = "{desc} {n_fmt} of {total_fmt} |{bar:30}| {rate_noinv_fmt}, {remaining} le
 
 @dataclass
 class Outcome:
-    """What a run did: rows as in grades.csv, and how many submissions were collected, graded anew, and not graded.
+    """What a run did: rows as in grades.csv, and what became of the submissions that were collected.
 
-    refused: {(student, lesson): why} of those that nbgrader did not take into the gradebook.
+    Each of these is one of: graded now, known already, refused (nothing in it could be graded, and it counts),
+    unchanged (a lesson as it was given out, which does not count), unusable (of no lesson of the course: somebody must
+    look), or failed (by the grader's own fault).
+    unusable: {(student, lesson): why}; not_entered: the same of those that nbgrader did not take into the gradebook.
+    left_out: how many were of other lessons than was asked for.
     """
 
     rows: list = field(default_factory=list)
     collected: int = 0
     graded: int = 0
+    known: int = 0
+    refused: int = 0
+    unchanged: int = 0
     failed: int = 0
-    refused: dict = field(default_factory=dict)
+    left_out: int = 0
+    unusable: dict = field(default_factory=dict)
+    not_entered: dict = field(default_factory=dict)
+
+    def sentence(self):
+        """How many there were of each, those of which there were none left out but for the first two."""
+        kinds = {"graded now": self.graded, "known already": self.known}
+        others = {
+            "refused": self.refused,
+            "unchanged": self.unchanged,
+            "unusable": len(self.unusable),
+            "not graded": self.failed,
+        }
+        kinds |= {name: count for name, count in others.items() if count}
+        return f"{self.collected} submissions: {', '.join(f'{count} {name}' for name, count in kinds.items())}"
 
 
 def grade_class(
-    places, out, course=None, *, count=None, scheduler=None, db=None, unsafe=False, again=False, export=False
+    places,
+    out,
+    course=None,
+    *,
+    system=None,
+    lessons=(),
+    count=None,
+    scheduler=None,
+    db=None,
+    unsafe=False,
+    again=False,
+    export=False,
 ):
     """Grades the submissions in these folders and zips into the folder `out`; returns the Outcome.
 
     course     the instructor's folder; without it that in `out`, which is made once, and then stays as it is
+    system     a learning system that made the places, a key of `systems.SYSTEMS`, where their names do not say it
+    lessons    only these, by their names; all if empty
     count      of processes on this machine; scheduler: the address of a Dask cluster instead
     db         the gradebook's address, instead of that in the course's settings
     unsafe     without a jail
@@ -67,8 +102,13 @@ def grade_class(
                 make_course(course, update=True, db=db)
         course = Course(course, db)
         with journal.locked(course.folder, "name another --course"):
-            submissions = collect.collect(places, course.lessons, scratch, course.settings, (out, course.folder))
+            if strangers := set(lessons) - set(course.lessons):
+                raise ValueError(f"no lesson {', '.join(strangers)}, expected one of {', '.join(course.lessons)}")
+            apart = out, course.folder
+            found = collect.collect(places, course.lessons, scratch, course.settings, apart, system, course.look)
+            submissions = [one for one in found if not lessons or one.lesson in lessons]
             run = _Run(course, book, out, unsafe, again)
+            run.outcome.left_out = len(found) - len(submissions)
             run.grade(submissions, count, scheduler)
             run.publish(export)
     return run.outcome
@@ -101,7 +141,7 @@ class _Run:
                     result = _nothing(Status.NOT_GRADED, f"the grader failed, run it again ({result})")
                     self._enter(todo[key], f"{key}-failed", result)
                 else:
-                    self.outcome.graded += 1
+                    self._count(result, "graded")
                     self._enter(todo[key], key, result, anew=self.again)
                 bar.update()
 
@@ -112,12 +152,19 @@ class _Run:
         if one.path:
             one = replace(one, path=self.course.file_away(one.student, one.lesson, data, one.time), inode=None)
         if one.lesson not in self.known:
+            self.outcome.unusable[one.student, one.lesson] = one.refusal[1]
             self._enter(one, key, _nothing(*one.refusal, one.remarks))
         elif self.again or result is None:
             return key, one
         else:
+            self._count(result, "known")
             self._enter(one, key, result)
         return None
+
+    def _count(self, result, otherwise):
+        status = Status(result["status"])
+        kind = "unchanged" if status == Status.UNCHANGED else "refused" if status.outcome == "refused" else otherwise
+        setattr(self.outcome, kind, getattr(self.outcome, kind) + 1)
 
     def _find(self, one, data):
         """The key of a submission's result, and the result, None if there is none; by what 0.1.0 called it, too."""
@@ -137,8 +184,15 @@ class _Run:
 
     def _enter(self, one, key, result, anew=False):
         """Into the journal, then into the gradebook, whichever of the two does not have it."""
-        place, row = (one.student, one.lesson), _row(one.student, one.lesson, result)
-        older = self.book.latest.get(place)
+        place, older = (one.student, one.lesson), self.book.latest.get((one.student, one.lesson))
+        if result["status"] == Status.UNCHANGED and result["notebook"]:
+            result = {**result, "max_score": _points(result["notebook"]), "exercises": [], "notebook": None}
+        row = _row(*place, result)
+        if result["status"] == Status.UNCHANGED and older and (self.book.load(older) or result)["notebook"]:
+            if self.book.load(key) is None:  # what was handed in before still counts
+                self.book.save(key, result)
+                self.book.note("unchanged", row, key)
+            return
         if anew or self.book.load(key) is None:
             self.book.save(key, result)
         if anew or older != key:
@@ -150,7 +204,7 @@ class _Run:
             try:
                 self.course.enter(*place, key, result, one.time)
             except ReleaseError as error:  # the others are entered; the next run tries this one again
-                self.outcome.refused[place] = f"graded, but not in the gradebook, run it again ({error})"
+                self.outcome.not_entered[place] = f"graded, but not in the gradebook, run it again ({error})"
 
     def publish(self, export):
         """Writes grades.csv, the feedback pages and the report of everything that was ever graded."""
@@ -162,8 +216,8 @@ class _Run:
             sorted(self.book.latest.items()), desc="Writing", unit=" pages", bar_format=BAR, leave=False
         ):
             result = self.book.load(key) or _nothing(Status.LOST, LOST)
-            if (student, lesson) in self.outcome.refused:
-                result |= {"status": Status.NOT_GRADED, "reason": self.outcome.refused[student, lesson]}
+            if (student, lesson) in self.outcome.not_entered:
+                result |= {"status": Status.NOT_GRADED, "reason": self.outcome.not_entered[student, lesson]}
             mark = marks.get((student, lesson))
             has_page = bool(result["notebook"]) and lesson in lessons
             rows.append({**_row(student, lesson, result, mark), "has_page": has_page})
@@ -193,6 +247,12 @@ def _nothing(status, reason, remarks=()):
     """A result without a notebook."""
     zero = {"score": 0.0, "max_score": 0.0, "seconds": 0.0, "cpu": 0.0}
     return {"status": status, "reason": reason, **zero, "remarks": list(remarks), "exercises": [], "notebook": None}
+
+
+def _points(notebook):
+    """All that a result's notebook can bring, by hand or by running it."""
+    labels = [label(cell) for cell in (notebook or {"cells": []})["cells"]]
+    return float(sum(one.get("points") or 0 for one in labels if one.get("grade")))
 
 
 def _row(student, lesson, result, mark=None):

@@ -1,184 +1,305 @@
-"""What was handed in: the notebooks of a class, found in folders or zips, whatever else lies there.
+"""What was handed in: the notebooks of a class, exactly one for each student and lesson, whatever else lies there.
 
-Three layouts are known: nbgrader's STUDENT/LESSON/LESSON.ipynb (also a course folder, whose submitted/ is meant), and
-the zips of Moodle and Canvas, with all files side by side or a folder for each student. Their names are read by
-nbgrader's zip_collect plugin, by an instructor's own `FileNameCollectorPlugin.named_regexp` first. Unpacking is ours:
-nothing is written but numbered files in a scratch folder, no link is followed, and no file may grow beyond a limit.
+Whose a file is, is said by the outermost part of its path alone, see `systems`; what is below may be the student's own.
+Of which lesson it is, its name or that of a folder around it says, and where they do not, what is in it.
 """
 
 import hashlib
 import logging
-import os
 import re
-import stat
-import zipfile
-import zlib
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from datetime import UTC
 from pathlib import Path, PurePosixPath
 
 from nbgrader.plugins.zipcollect import FileNameCollectorPlugin
 from nbgrader.utils import parse_utc
 
-from pgcourse.grading.submission import MAX_FILE, Submission
+from pgcourse.grading import systems
+from pgcourse.grading.places import TIMESTAMP, Found, NothingToGrade, lying, stem
+from pgcourse.grading.submission import Submission
 from pgcourse.judging.statuses import Status
 
-MAX_FILES = 100_000  # in one zip
-MAX_TOTAL = 2**35  # bytes that one zip may unpack to; a zip within it, MAX_FILE
 MAX_NAME = 100  # characters of a student's name; databases have 128
 MAX_BYTES = 200  # of it, where a file's name has 255
-MAX_THEIRS = 100  # notebooks in a zip that a student handed in
-MAX_ZIP = 2**24  # bytes of it: the list of its files alone would take a hundred times as much memory
-DEPTH = 8  # of folders
-MOODLE = r"(?P<student_id>[^/]+?_\d+)_assignsubmission_[a-z]+_?(?P<file_id>[^/]*(?:/.*)?)$"
-CANVAS = r"(?P<student_id>[^/_]+(?:_LATE)?_\d+)_\d+_(?P<file_id>[^/]+(?:/.*)?)$"
-COPY = re.compile(r"(-\d+| ?\(\d+\)| - Copy)$", re.IGNORECASE)  # what browsers, Canvas and Windows add to a name
+AT_ONCE = 2  # seconds, zip's own precision: files that far apart are of one moment
+COPY = re.compile(r"(-\d+| ?\(\d+\)| - Copy|-Copy\d+)$", re.IGNORECASE)  # what is added to a name that is taken
 MARKED = re.compile(r"~[0-9a-f]{8}$")  # on a name that is not the one given
-IS_LINK = (Status.LINK, "it is a symbolic link, and links are not followed")
-IGNORED = {"__MACOSX", ".ipynb_checkpoints"}
-
-
-class NothingToGrade(ValueError):
-    """There is no submission, or what should hold them cannot be read."""
+ASK = (
+    "{place}: everything is in one folder, {top}. If that is around a class, name {place}/{top}; if it is a student's "
+    "own, say --from folders; if a learning system made it, say which: --from {known}"
+)
+MIXED = "{place}: some names are as {some} gives them and some are not, {other} for one: say --from {known}"
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A file, or what stands in a file's place: parts of its path, where its bytes are, or why there are none."""
+class _Owned:
+    """A file and its owner: the student, the lesson by name ("" where no name says it), when it was handed in."""
 
-    parts: tuple[str, ...]
-    path: Path | None
-    time: float = 0.0
-    refusal: tuple[str, str] | None = None
-    inode: tuple[int, int] | None = None
-    other: bool = False  # neither a notebook nor anything that could hold one: counts where there is nothing else
+    file: Found
+    student: str
+    lesson: str
+    name: str
+    is_named: bool = False  # it is called as the lesson is, in a folder called so
+    time: str = ""
+    remarks: tuple[str, ...] = ()
+    answers: dict = field(default_factory=dict)  # by lesson, where somebody has looked into it
 
 
-def collect(places, lessons, scratch, settings=None, apart=()):
+def collect(places, lessons, scratch, settings=None, apart=(), system=None, look=None):
     """The submissions in these folders and zips, sorted, exactly one for each student and lesson.
 
     lessons: the names of the course's. scratch: a folder for what comes out of zips. settings: nbgrader's.
-    apart: folders of the grader's own, which may lie among those of the students.
+    apart: folders of the grader's own, which may lie among those of the students. system: a key of `systems.SYSTEMS`.
+    look: from a Submission to {lesson: number of answers} of those that it is of; without it only names tell.
     Raises NothingToGrade.
     """
-    names, found = _Names(lessons, settings), []
+    owned = []
     for number, place in enumerate(map(Path, places)):
-        if place.is_dir():
-            found += _not_too_high(_inner(place, lessons), lessons, apart)
-        elif place.is_file():
-            found += names.without_wrapper(list(_unpack(place, Path(scratch, str(number)))))
+        place = _submitted(place, lessons)
+        owned += _of_place(place, lying(place, Path(scratch, str(number)), apart), lessons, settings, system)
+    look = look or (lambda _: {})
+    groups, others = defaultdict(list), {}
+    for one in owned:
+        student, remarks = _presentable(one.student, "student")
+        one = replace(one, student=student, remarks=(*remarks, *one.remarks))
+        if one.file.other:
+            others[student, one.lesson if one.lesson in lessons else ""] = one
         else:
-            raise NothingToGrade(f"{place} is neither a folder nor a zip")
-    groups, others, times, given = defaultdict(list), {}, {}, {}
-    for file in found:
-        if file.parts[-1] == "timestamp.txt":
-            if len(file.parts) == 3 and file.parts[1] in lessons and not names.match(file.parts):  # else a student's
-                times[file.parts[:-1]] = _timestamp(file.path)
-            continue
-        owner, lesson = names.owner(file.parts)
-        student, remarks = _presentable(owner, "student")
-        if file.other:
-            others[student, lesson if lesson in lessons else ""] = file
-        else:
-            groups[student, lesson].append(file)
-        given[student] = remarks
+            if one.lesson not in lessons and one.file.path:
+                one = _by_content(one, look)
+            groups[student, one.lesson].append(one)
     students = {student for student, _ in groups}
-    for (student, lesson), file in others.items():
-        if student not in students or (lesson and (student, lesson) not in groups):
-            groups[student, lesson] = [file]
+    named = {student for student, lesson in others if lesson}
+    for (student, lesson), one in others.items():
+        if (lesson and (student, lesson) not in groups) or not (lesson or student in students | named):
+            groups[student, lesson] = [one]
     if not groups:
         raise NothingToGrade(
-            f"No notebook in {', '.join(map(str, places))}: expected STUDENT/LESSON/LESSON.ipynb, or the names that "
-            "Moodle and Canvas give"
+            f"No notebook in {', '.join(map(str, places))}: expected STUDENT/LESSON/LESSON.ipynb, or what a learning "
+            f"system gives ({', '.join(systems.SYSTEMS)})"
         )
-    chosen = [_choose(student, lesson, files, lessons, times) for (student, lesson), files in groups.items()]
-    remarked = [replace(one, remarks=(*given[one.student], *one.remarks)) for one in chosen]
-    return sorted(remarked, key=lambda submission: (submission.student, submission.lesson))
+    chosen = [_choose(student, lesson, ones, lessons, look) for (student, lesson), ones in groups.items()]
+    return sorted(chosen, key=lambda submission: (submission.student, submission.lesson))
 
 
-# Whose a file is
+def _submitted(place, lessons):
+    """The folder itself, or the `submitted` in it, which is nobody's: no student's folder is called so."""
+    inner = place / "submitted"
+    is_it = inner.is_dir() and not inner.is_symlink() and not any((inner / lesson).exists() for lesson in lessons)
+    return inner if is_it else place
 
 
-class _Names:
-    """Who handed a file in, for which lesson. The first part of its path alone says who: what follows may be theirs."""
+# Whose a file is, and of which lesson
 
-    def __init__(self, lessons, settings):
-        quiet = logging.Logger("pgcourse.collect", logging.CRITICAL)  # it warns of each name that is another system's
-        own = FileNameCollectorPlugin(config=settings, log=quiet)
-        systems = [FileNameCollectorPlugin(named_regexp=pattern, log=quiet) for pattern in (MOODLE, CANVAS)]
-        self.lessons, self.plugins = lessons, ([own] if own.named_regexp else []) + systems
 
-    def without_wrapper(self, found):
-        """The files of a zip without the one folder that they all are in, as `submitted`, if it is nobody's."""
-        found = [file for file in found if not file.other or len(file.parts) > 1 or self.match(file.parts)]
-        odd = [file for file in found if file.refusal and file.refusal[0] == Status.UNSAFE_NAME]
-        found = [file for file in found if file not in odd]
-        if not found:
-            return odd
-        inner = [replace(file, parts=file.parts[1:]) for file in found if len(file.parts) > 1]
-        if len(inner) < len(found) or len({file.parts[0] for file in found}) != 1 or self.match(found[0].parts):
-            return found + odd
-        is_one = any((len(f.parts) > 2 and f.parts[1] in self.lessons) or self.match(f.parts) for f in inner)
-        is_a_students = any(len(f.parts) > 1 and f.parts[0] in self.lessons for f in inner)
-        return (inner if is_one and not is_a_students else found) + odd
-
-    def match(self, parts):
-        path = "/".join([*parts[:-1], PurePosixPath(parts[-1]).stem + ".ipynb"])
-        return next((match for plugin in self.plugins if (match := plugin.collect(path))), None)
-
-    def owner(self, parts):
-        """(student, lesson); the lesson is the name as it was given where the course has none like it."""
-        *folders, name = parts
-        stem, match = PurePosixPath(name).stem, self.match(parts)
+def _of_place(place, found, lessons, settings, system):
+    """The files of a place as _Owned."""
+    own = FileNameCollectorPlugin(config=settings, log=logging.Logger("pgcourse.collect", logging.CRITICAL))
+    taken, rest, by_name = [], [], _ByName(lessons)
+    for file in found:
+        path = "/".join([*file.parts[:-1], f"{stem(file.name)}.ipynb"])
+        match = own.collect(path) if own.named_regexp else None
         if match:
-            stem = PurePosixPath(match["file_id"]).stem
-        of_folder = next((folder for folder in folders[1:] if folder in self.lessons), None)
-        lesson = of_folder or self.lesson(stem)
-        if lesson not in self.lessons and len(folders) > 1 and not match:
-            lesson = folders[1]
-        return (match["student_id"].replace("_LATE_", "_") if match else (folders or [stem])[0]), lesson
+            name = PurePosixPath(match["file_id"]).name
+            lesson, time = by_name.lesson((*file.parts[:-1], name)), _when(match.get("timestamp") or "")
+            taken.append(_Owned(file, match["student_id"], lesson, name, time=time))
+        else:
+            rest.append(file)
+    rest, entries = _entries(place, rest, lessons, system)
+    times = {
+        file.parts[:-1]: time
+        for file in rest
+        if file.name == TIMESTAMP and _is_clock(file, lessons, entries) and (time := _time_in(file))
+    }
+    for file in rest:
+        if file.name in (TIMESTAMP, systems.METADATA):
+            continue
+        entry = entries.get(file.parts[0])
+        if entry is None:
+            if file.other:  # of the system's, or lying about: nobody's
+                continue
+            is_odd = file.refusal and file.refusal[0] == Status.UNSAFE_NAME
+            entry = systems.Entry(file.name if is_odd else by_name.without(stem(file.parts[0])) or place.stem)
+        below = file.parts[1:] if len(file.parts) > 1 else ()
+        names = (*filter(None, [entry.file]), *below) or (file.parts[0],)
+        lesson, time = by_name.lesson(names), entry.time or times.get(file.parts[:-1]) or times.get(file.parts[:1], "")
+        is_named = len(names) > 1 and names[-2] == lesson and names[-1] == f"{lesson}.ipynb"
+        remarks = entry.remarks + (systems.LATE,) * systems.is_late_file(names[-1])
+        group = (entry.student, *entry.others)
+        for student in group:
+            together = tuple(f"handed in together with {other}" for other in group if other != student)
+            name = names[-1] or names[0]
+            taken.append(_Owned(file, student, lesson, name, is_named, time, (*remarks, *together)))
+    return taken
 
-    def lesson(self, stem):
-        plain = COPY.sub("", stem)
-        inside = [lesson for lesson in self.lessons if lesson in plain]
-        return inside[0] if len(inside) == 1 else plain
+
+class _ByName:
+    """Which lesson the names of a file and of the folders around it say, whatever case and signs are between words."""
+
+    def __init__(self, lessons):
+        self._lessons = {_plain(lesson): lesson for lesson in lessons}
+
+    def lesson(self, names):
+        """Of the course, or how what is none of its lessons may be called: by its folder, or by itself."""
+        for name in names[:-1]:
+            if name in self._lessons.values():
+                return name
+        for name in reversed(names):
+            inside = [lesson for plain, lesson in self._lessons.items() if plain in _plain(name)]
+            if len(inside) == 1:
+                return inside[0]
+        return names[0] if len(names) > 1 else COPY.sub("", stem(names[-1]))
+
+    def without(self, name):
+        """What a file's name says besides a lesson: whose it may be."""
+        found = [lesson for plain, lesson in self._lessons.items() if plain in _plain(name)]
+        if len(found) != 1:
+            return name
+        pattern = re.sub(r"[\W_]+", r"[\\W_]+", found[0])
+        return re.sub(rf"[\W_]*{pattern}[\W_]*", " ", COPY.sub("", name), count=1, flags=re.IGNORECASE).strip()
 
 
-def _choose(student, lesson, files, lessons, times):
+def _plain(text):
+    return re.sub(r"[\W_]+", "_", text.casefold())
+
+
+def _entries(place, found, lessons, system):
+    """(the files without the folders around everything, {outermost part: systems.Entry}). Raises NothingToGrade."""
+    around, metadata = place.name, b""
+    while True:
+        metadata = next((_bytes(file) for file in found if file.parts == (systems.METADATA,)), metadata)
+        found = [file for file in found if file.parts[0] not in (TIMESTAMP, systems.METADATA)]
+        tops = dict.fromkeys(file.parts[0] for file in found if len(file.parts) > 1 or not file.other)
+        files = {file.parts[0] for file in found if len(file.parts) == 1}
+        loose = {file.parts[0] for file in found if len(file.parts) == 1 and not file.other} & set(tops)
+        everything = [*tops, *(files - set(tops))]  # a name of the system's may stand on what is no notebook
+
+        def read(name, everything=everything, around=around, metadata=metadata):
+            return systems.SYSTEMS[name](everything, lessons=lessons, around=around, metadata=metadata)
+
+        entries = read(system) if system not in (None, "folders") else {}
+        if entries and (len(tops) != 1 or set(tops) <= set(entries)):
+            return found, entries
+        if system is None and (entries := _recognised(place, read, tops, files)):
+            return found, entries
+        if system == "folders" or len(tops) != 1 or loose:
+            break
+        (top,) = tops
+        inner = [file.below(1) for file in found if len(file.parts) > 1]
+        if not _is_around(top, inner, lessons, place, system):
+            break
+        found, around = inner, top
+    folders = [top for top in tops if top not in loose]
+    if folders and set(folders) <= set(lessons):
+        return _turned(place, found, lessons)
+    return found, systems.folders(folders)
+
+
+def _recognised(place, read, tops, files):
+    """The entries as the one system gives them that could have named all of them; {} where there is none."""
+    fits, some = {}, {}
+    for name in systems.SYSTEMS:
+        if name == "folders" or (name in systems.FLAT and not all(top in files or _is_zip(top) for top in tops)):
+            continue
+        entries = read(name)
+        named = [top for top in tops if top in entries]
+        if named and len(named) == len(tops):
+            fits[name] = entries
+        elif named:
+            some[name] = [top for top in tops if top not in entries]
+    if len({tuple(sorted((top, entries[top].student) for top in tops)) for entries in fits.values()}) > 1:
+        raise NothingToGrade(f"{place}: its names can be read in several ways: say --from {' or --from '.join(fits)}")
+    if fits:
+        return next(iter(fits.values()))
+    for name, strangers in some.items():
+        if name in ("moodle", "brightspace", "blackboard", "gradescope"):
+            if all(top in files for top in strangers):
+                return read(name)
+            raise NothingToGrade(MIXED.format(place=place, some=name, other=strangers[0], known=f"{name} or folders"))
+    return {}
+
+
+def _is_zip(name):
+    return name.lower().endswith(".zip")
+
+
+def _is_around(top, inner, lessons, place, system):
+    """Whether a folder in which everything is stands around a class, and is no student's. Raises NothingToGrade."""
+    below = {file.parts[0] for file in inner if len(file.parts) > 1}
+    named = (TIMESTAMP, systems.METADATA)
+    loose = [file for file in inner if len(file.parts) == 1 and not file.other and file.name not in named]
+    if loose or not below.isdisjoint(lessons):
+        return top in lessons and below.isdisjoint(lessons) and bool(below)
+    if not below:
+        return False
+    if system or top in lessons or systems.AROUND.search(top):
+        return True
+    by_name, seen, lessons_of = _ByName(lessons), set(), set(lessons)
+    held = {(f.parts[:-1], by_name.lesson(f.parts[1:])) for f in inner if len(f.parts) > 1 and not f.other}
+    is_nbgraders = any(not lessons_of.isdisjoint(file.parts[1:-1]) for file in inner)
+    if is_nbgraders or any(lesson in seen or seen.add(lesson) for _, lesson in held):
+        raise NothingToGrade(ASK.format(place=place, top=top, known=", ".join(systems.SYSTEMS)))
+    return False
+
+
+def _turned(place, found, lessons):
+    """Folders that are called as lessons are: of one student, whose the place is, or LESSON/STUDENT."""
+    if any(len(file.parts) == 2 and not file.other and file.name != TIMESTAMP for file in found):
+        return [replace(file, parts=(place.stem, *file.parts)) for file in found], systems.folders([place.stem])
+    found = [replace(f, parts=(f.parts[1], f.parts[0], *f.parts[2:])) for f in found if len(f.parts) > 2]
+    return found, systems.folders(dict.fromkeys(file.parts[0] for file in found))
+
+
+def _by_content(one, look):
+    answers = look(_submission(one))
+    if len(answers) == 1:
+        return replace(one, lesson=next(iter(answers)), answers=answers)
+    return one
+
+
+def _submission(one):
+    return Submission(one.student, one.lesson, one.file.path, inode=one.file.inode)
+
+
+# Which of several
+
+
+def _choose(student, lesson, ones, lessons, look):
     """The Submission that several files of one student for one lesson are."""
-    refusals = [file.refusal for file in files if file.refusal]
+    refusals = [one.file.refusal for one in ones if one.file.refusal]
+    remarks = tuple(dict.fromkeys(remark for one in ones for remark in one.remarks))
     if lesson not in lessons:
-        shown = lesson and _presentable(lesson, "lesson")[0]
-        unknown = Status.UNKNOWN_LESSON, f"the course has no lesson {shown}, expected one of {', '.join(lessons)}"
-        return Submission(student, shown, None, refusal=refusals[0] if refusals else unknown)
-    notebooks = [file for file in files if file.parts[-1].endswith(".ipynb")]
-    if not notebooks:
-        nothing = Status.NO_NOTEBOOK, "the folder holds no notebook"
-        return Submission(student, lesson, None, refusal=refusals[0] if refusals else nothing)
-    direct = [file for file in notebooks if len(file.parts) > 1 and file.parts[-2] == lesson]
-    named = [file for file in direct if COPY.sub("", PurePosixPath(file.parts[-1]).stem) == lesson]
-    exact = [file for file in named if file.parts[-1] == f"{lesson}.ipynb"]
-    candidates = exact or named or direct or notebooks
-    *older, newest = sorted(candidates, key=lambda file: (file.time, _number(file.parts[-1]), file.parts))
-    if older and candidates is direct:
-        names = ", ".join(sorted(_presentable(file.parts[-1], "file")[0] for file in candidates))
-        sentence = f"there are several notebooks, none called {lesson}.ipynb: {names}"
-        return Submission(student, lesson, None, refusal=(Status.SEVERAL_NOTEBOOKS, sentence))
-    name, remarks = _presentable(newest.parts[-1], "file")[0], ()
-    if direct and not exact:
+        name = lesson and _presentable(lesson, "lesson")[0]
+        unknown = Status.UNKNOWN_LESSON, f"the course has no lesson {name}, expected one of {', '.join(lessons)}"
+        return Submission(student, name, None, remarks=remarks, refusal=refusals[0] if refusals else unknown)
+    if not (readable := [one for one in ones if one.file.path]):
+        return Submission(student, lesson, None, remarks=remarks, refusal=refusals[0])
+    if len(readable) > 1:
+        readable = [replace(one, answers=one.answers or look(_submission(one))) for one in readable]
+    answered = [one for one in readable if one.answers.get(lesson)] or readable
+    latest = max(_clock(one) for one in answered)
+    at_once = [one for one in answered if _clock(one) > latest - AT_ONCE]
+    chosen = max(at_once, key=lambda one: (*_likeness(one, lesson), one.answers.get(lesson, 0), one.name))
+    name = _presentable(chosen.name, "file")[0]
+    remarks = tuple(dict.fromkeys(chosen.remarks))
+    if len(chosen.file.parts) > 1 and chosen.file.parts[-2] == lesson and not chosen.is_named:
         remarks += (f"the file is called {name}, expected {lesson}.ipynb",)
-    if older:
-        remarks += (f"of {len(candidates)} files for this lesson the newest counts, {name}",)
-    time = times.get(newest.parts[:-1], "")
-    return Submission(student, lesson, newest.path, time, remarks, newest.refusal, newest.inode)
+    if len(readable) > 1:
+        which = "the newest with answers" if any(one.answers.get(lesson) for one in readable) else "the newest"
+        others = sorted({_presentable(one.name, "file")[0] for one in readable if one is not chosen})
+        remarks += (f"of {len(readable)} files for this lesson {which} counts, {name}, not {', '.join(others)}",)
+    return Submission(student, lesson, chosen.file.path, chosen.time, remarks, None, chosen.file.inode)
 
 
-def _number(name):
-    """Canvas counts repeated uploads: lesson-1.ipynb, lesson-2.ipynb."""
-    match = re.search(r"-(\d+)$", PurePosixPath(name).stem)
-    return int(match[1][:9]) if match else 0
+def _clock(one):
+    return parse_utc(one.time).replace(tzinfo=UTC).timestamp() if one.time else one.file.time
+
+
+def _likeness(one, lesson):
+    """How much a file is called as it should be; and Canvas's number of a repeated upload: lesson-1, lesson-2."""
+    match = re.search(r"-(\d+)$", stem(one.name))
+    return one.is_named, COPY.sub("", stem(one.name)) == lesson, int(match[1][:9]) if match else 0
 
 
 def _presentable(name, what):
@@ -194,173 +315,32 @@ def _presentable(name, what):
     return clean, (f"the {what}'s name was given as {name!a:.200}, which became {clean}",)
 
 
-def _timestamp(path):
-    """The text of nbgrader's timestamp.txt, if it is one."""
+# Times
+
+
+def _is_clock(file, lessons, entries):
+    """Whether a timestamp.txt is nbgrader's, or Sakai's, and not a student's own."""
+    if len(file.parts) == 2:
+        return bool(systems.sakai([file.parts[0]]))
+    entry = entries.get(file.parts[0])
+    return len(file.parts) == 3 and file.parts[1] in lessons and entry is not None and entry.student == file.parts[0]
+
+
+def _time_in(file):
+    return _when(_bytes(file, 100).decode(errors="replace"))
+
+
+def _bytes(file, most=systems.MAX_METADATA):
     try:
-        with open(path, "rb") as file:
-            text = file.read(100).decode().strip()
-        parse_utc(text)
-        return text
-    except (OSError, ValueError, AttributeError, OverflowError, TypeError):
+        return _submission(_Owned(file, "", "", "")).read()[:most]
+    except OSError:
+        return b""
+
+
+def _when(text):
+    """A time that nbgrader reads, or ""."""
+    try:
+        parse_utc(text.strip())
+        return text.strip()
+    except (ValueError, AttributeError, OverflowError, TypeError):
         return ""
-
-
-# Folders
-
-
-def _inner(place, lessons):
-    """The folder itself, or the `submitted` in it, which is nobody's: no student's folder is called so."""
-    inner = place / "submitted"
-    is_it = inner.is_dir() and not inner.is_symlink() and not any((inner / lesson).exists() for lesson in lessons)
-    return inner if is_it else place
-
-
-def _not_too_high(root, lessons, apart):
-    """What is below a folder. Raises NothingToGrade if the students are one folder further down."""
-    found = list(_walk(root, apart))
-    first = {file.parts[0] for file in found}
-    is_below = any(len(file.parts) > 3 and file.parts[2] in lessons for file in found)
-    if len(first) == 1 and is_below and not any(len(f.parts) > 2 and f.parts[1] in lessons for f in found):
-        raise NothingToGrade(f"{root} is one folder too high: name {root / first.pop()}")
-    return found
-
-
-def _walk(root, apart):
-    """What is below a folder, but for the folders `apart`; a link is found and not followed."""
-    apart = {path.resolve() for path in map(Path, apart)}
-    if not root.is_dir():
-        raise NothingToGrade(f"{root} is not a folder")
-    pending = [((), root)]
-    while pending:
-        parts, folder = pending.pop()
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            yield _Found((*parts, ""), None, refusal=(Status.NO_ACCESS, f"the folder cannot be read: {error.strerror}"))
-            continue
-        seen = False
-        for entry in entries:
-            here = (*parts, entry.name)
-            if entry.is_symlink():
-                if not (_is_wanted(entry.name) or (len(here) < 3 and (entry.is_dir() or not os.path.exists(entry)))):
-                    continue
-                seen = True
-                yield _Found(_filled(here), None, refusal=IS_LINK)
-            elif entry.is_dir(follow_symlinks=False):
-                if len(here) < DEPTH and entry.name not in IGNORED and Path(entry.path).resolve() not in apart:
-                    pending.append((here, Path(entry.path)))
-            elif _is_wanted(entry.name):
-                seen = True
-                yield _regular(here, entry)
-        if len(parts) == 2 and not seen:
-            yield _Found((*parts, ""), None, refusal=(Status.NO_NOTEBOOK, "the folder holds no notebook"))
-
-
-def _filled(parts):
-    """The parts of what stands in the place of a student's or a lesson's folder, as of a file in it."""
-    return parts if parts[-1].endswith((".ipynb", ".txt")) else (*parts, "")
-
-
-def _regular(parts, entry):
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError as error:
-        return _Found(parts, None, refusal=(Status.NO_ACCESS, f"the file cannot be read: {error.strerror}"))
-    if not stat.S_ISREG(status.st_mode):
-        return _Found(parts, None, refusal=(Status.NOT_A_FILE, "it is no file but a pipe, a socket or a device"))
-    if not os.access(entry.path, os.R_OK):
-        return _Found(parts, None, refusal=(Status.NO_ACCESS, "the file may not be read"))
-    if status.st_size > MAX_FILE:
-        return _Found(parts, None, refusal=(Status.TOO_LARGE, f"it has more than {MAX_FILE // 2**20} MB"))
-    return _Found(parts, Path(entry.path), status.st_mtime, inode=(status.st_dev, status.st_ino))
-
-
-def _is_wanted(name):
-    return name.endswith(".ipynb") or name == "timestamp.txt"
-
-
-# Zips
-
-
-def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL):
-    """What is in a zip, unpacked to numbered files in the folder. Raises NothingToGrade."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with zipfile.ZipFile(archive) as file:
-            infos = file.infolist()
-            if len(infos) > MAX_FILES:
-                raise NothingToGrade(f"{archive} holds {len(infos)} files, at most {MAX_FILES} are read")
-            for number, info in enumerate(infos):
-                parts = (*prefix, *_parts(info.filename))
-                if info.is_dir() or not parts or IGNORED & set(parts):
-                    continue
-                is_zip = parts[-1].lower().endswith(".zip") and not prefix
-                if not (is_zip or _is_wanted(parts[-1])):
-                    if not prefix:
-                        why = f"there is {_presentable(parts[-1], 'file')[0]}, and no notebook"
-                        yield _Found(parts, None, _zip_time(info), (Status.NO_NOTEBOOK, why), other=True)
-                    continue
-                path, refusal, size = _extract(file, info, folder / str(number), min(MAX_FILE, budget))
-                budget -= size
-                if is_zip and not refusal:
-                    yield from _unpack_theirs(path, parts)
-                    path.unlink()
-                else:
-                    parts = (*parts[:-1], f"{parts[-1]}.ipynb") if is_zip else parts
-                    yield _Found(parts, path, _zip_time(info), refusal)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        if isinstance(error, NothingToGrade):
-            raise
-        raise NothingToGrade(f"{archive} is no zip that can be read: {error}") from None
-
-
-def _unpack_theirs(path, parts):
-    """A zip that a student handed in; one in which there is nothing to grade is found as one notebook that is none."""
-    inside, why = (*parts[:-1], parts[-1][: -len(".zip")]), "a zip that holds no notebook"
-    try:
-        if path.stat().st_size > MAX_ZIP:
-            raise NothingToGrade("too large")
-        unpacked = _unpack(path, path.with_name(f"{path.name}.files"), inside, MAX_FILE)
-        found = list(islice(unpacked, MAX_THEIRS + 1))
-    except NothingToGrade:
-        found, why = [], "a zip that cannot be read, or larger than any that is"
-    if len(found) > MAX_THEIRS:
-        found, why = [], f"a zip of more than {MAX_THEIRS} notebooks"
-    refusal = Status.NOT_A_NOTEBOOK, f"the file is {why}"
-    yield from found or [_Found((*inside[:-1], f"{inside[-1]}.ipynb"), None, refusal=refusal)]
-
-
-def _parts(name):
-    """The parts of a name in a zip; one that leads out of the folder is one odd name."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-    if ".." in parts or name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
-        return ("_".join(parts),) if parts[-1].endswith((".ipynb", ".zip")) else ()
-    return tuple(parts)
-
-
-def _extract(archive, info, path, most):
-    """(path, refusal, bytes written) of one file of a zip."""
-    if stat.S_ISLNK(info.external_attr >> 16):
-        return None, IS_LINK, 0
-    if _parts(info.filename) != tuple(p for p in info.filename.replace("\\", "/").split("/") if p not in ("", ".")):
-        return None, (Status.UNSAFE_NAME, "its name in the zip leads out of the folder, so it was not unpacked"), 0
-    size = 0
-    try:
-        with archive.open(info) as file, open(path, "xb") as target:
-            while part := file.read(2**20):
-                size += len(part)
-                if size > most:
-                    path.unlink()
-                    return None, (Status.TOO_LARGE, f"it unpacks to more than {most // 2**20} MB"), size
-                target.write(part)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-        path.unlink(missing_ok=True)
-        return None, (Status.NOT_A_NOTEBOOK, f"it cannot be unpacked: {error}"), size
-    return path, None, size
-
-
-def _zip_time(info):
-    try:
-        return datetime(*info.date_time).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0

@@ -11,6 +11,7 @@ import shutil
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import nbformat
@@ -20,7 +21,8 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from pgcourse.files import read_json, write_atomically
-from pgcourse.grading.submission import Lesson, bare
+from pgcourse.grading.limited import OverLimit, limited
+from pgcourse.grading.submission import Lesson, bare, lessons_in
 from pgcourse.publishing import manifest
 from pgcourse.publishing.course import generate
 from pgcourse.publishing.settings import CONFIG_NAME, nbgrader_at, settings_of
@@ -74,6 +76,17 @@ class Course:
     def lesson(self, name):
         """The submission.Lesson of that name."""
         return Lesson.of(name, *(nbformat.read(paths[name], 4) for paths in (self.sources, self.releases)))
+
+    def look(self, submission):
+        """{lesson: number of answers} for what a Submission is of, by what is in it; {} where it cannot be read."""
+        try:
+            return limited(lessons_in, self._all_lessons, submission.read())
+        except (OSError, OverLimit):
+            return {}
+
+    @cached_property
+    def _all_lessons(self):
+        return [Lesson.of(name, nbformat.read(self.sources[name], 4)) for name in self.lessons]
 
     @contextmanager
     def gradebook(self):

@@ -11,7 +11,6 @@ import copy
 import hashlib
 import io
 import os
-import resource
 import time
 from base64 import b64encode
 
@@ -21,16 +20,18 @@ from nbgrader.preprocessors import ClearHiddenTests
 from pgcourse import checking, renamed
 from pgcourse.exercises import EXERCISES
 from pgcourse.grading.jail.outside import JailDied, JailUnavailable
+from pgcourse.grading.limited import OverLimit, limited
+from pgcourse.grading.plan import Plan, imports
 from pgcourse.grading.similarity import fingerprint
-from pgcourse.grading.submission import content_hash, is_answer, is_check, label, reassemble
+from pgcourse.grading.submission import content_hash, is_blank, is_check, label, reassemble
 from pgcourse.judging import messages, verdicts
 from pgcourse.judging.calling import Problem
 from pgcourse.judging.statuses import Status
 
 __getattr__ = renamed.attributes(__name__)
 
-ROOM = 2**31  # bytes that reading a file may take: a small one can describe a giant
 MAX_SHOWN = 2**24  # bytes that all cells of a notebook may show and keep
+UNCHANGED = Status.UNCHANGED, "it is as it was given out, which counts as not handed in"
 MAX_SOURCE = 4000  # characters of an answer that are kept for the report
 
 
@@ -47,33 +48,23 @@ def grade_submission(lesson, student, data, secret, warm, remarks=(), refusal=No
     warm: a WarmProcess of this very process. remarks, refusal: what is known of the file already; a refusal is
     (status, sentence), and then nothing in it is graded.
 
-    What `grade_notebook` gives; each exercise also has "source", "fingerprint" and "size" of its answer.
+    What `grade_notebook` gives; each exercise also has "fingerprint" and "size" of its answer.
     """
-    with _little_memory():
-        notebook, found, unusable = reassemble(lesson, b"" if refusal else data)
-    if not refusal:
-        remarks, refusal = [*remarks, *found], unusable
-    result = grade_notebook(lesson, notebook, hidden_seed(secret, student, notebook), warm, remarks, refusal)
-    sources = {label(cell).get("grade_id"): cell.source for cell in result["notebook"].cells}
-    for exercise in result["exercises"]:
-        source = sources.get(exercise["name"], "")
-        exercise["source"] = source[:MAX_SOURCE]
-        exercise["fingerprint"], exercise["size"] = fingerprint(source)
-    return result
-
-
-@contextlib.contextmanager
-def _little_memory():
-    """A file that needs more is no notebook; without the limit it would take the machine with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    with open("/proc/self/statm") as file:
-        now = int(file.read().split()[0]) * resource.getpagesize()
-    most = now + ROOM if hard == resource.RLIM_INFINITY else min(now + ROOM, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    started = time.monotonic()
     try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        notebook, found, unusable = limited(reassemble, lesson, b"" if refusal else data)
+    except OverLimit as error:
+        notebook, found, unusable = *reassemble(lesson, b"")[:2], (Status.TOO_LARGE, f"the file {error}")
+    notebook, reading = nbformat.from_dict(notebook), time.monotonic() - started
+    if not refusal:
+        remarks, refusal = [*remarks, *found], unusable and (Status(unusable[0]), unusable[1])
+        refusal = refusal or (UNCHANGED if is_blank(lesson, notebook) else None)
+    result = grade_notebook(lesson, notebook, hidden_seed(secret, student, notebook), warm, remarks, refusal)
+    result["seconds"] = round(result["seconds"] + reading, 3)
+    for exercise in result["exercises"]:
+        exercise["fingerprint"], exercise["size"] = fingerprint(exercise["source"])
+        exercise["source"] = exercise["source"][:MAX_SOURCE]
+    return result
 
 
 def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
@@ -85,7 +76,7 @@ def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
     seconds, cpu       of the clock, and of the processors by the submission
     seed, content      of the hidden cases; the hash of what was graded
     remarks    sentences about what had been changed in the notebook, and about jails that had to be ended
-    exercises  [{"name", "status", "points", "score", "message", "misconception", "seconds"}]
+    exercises  [{"name", "status", "points", "score", "message", "misconception", "seconds", "source"}]
     notebook   with outputs, and the hidden tests still in it: see `without_hidden_tests`
 
     Raises JailUnavailable if no jail can be made here any more.
@@ -104,19 +95,23 @@ def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
 
 def _graded(lesson, notebook, seed, warm, remarks, refusal):
     started, notebook, execution = time.monotonic(), copy.deepcopy(notebook), Execution(warm)
-    exercises = []
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    plan, exercises = Plan(lesson, cells), {}
     with execution:
         if refusal is None:
             _run_imports(lesson, execution)
-        lesson_cells = {(cell.get("id"), cell.source) for cell in lesson.release.cells if not is_answer(cell)}
-        for cell in notebook.cells:
-            if cell.cell_type != "code":
-                continue
+        for number, cell in enumerate(cells):
             if is_check(cell):
-                exercises.append(_judge(cell, seed, execution, refusal))
-            elif refusal is None and (is_answer(cell) or (cell.get("id"), cell.source) not in lesson_cells):
-                status, shown = execution.run(cell.source, label(cell).get("grade_id"))
+                exercises[number] = _judge(cell, seed, execution, refusal)
+            elif refusal is None and number in plan.runs:
+                _, shown = execution.run(cell.source, plan.exercise(number))
                 cell.outputs = [_as_output(output) for output in shown]
+                if number in plan.leaned_on:
+                    cell.metadata["pgcourse"] = {"leaned_on": True}
+        for number, entry in exercises.items() if refusal is None else ():
+            if entry["status"] != Status.PASSED:
+                exercises[number] = _judged_again(plan, number, entry, seed, execution)
+    exercises = [{**entry, "source": plan.source(entry["name"])} for entry in exercises.values()]
     status, reason = refusal or _summary(exercises)
     return {
         "status": status,
@@ -127,7 +122,7 @@ def _graded(lesson, notebook, seed, warm, remarks, refusal):
         "cpu": round(execution.cpu, 3),
         "seed": seed,
         "content": content_hash(notebook),
-        "remarks": [*remarks, *execution.remarks],
+        "remarks": [*remarks, *plan.remarks, *execution.remarks],
         "exercises": exercises,
         "notebook": notebook,
     }
@@ -144,9 +139,28 @@ def without_hidden_tests(notebook):
 
 def _run_imports(lesson, execution):
     """The lesson's first code cell, as it was given out."""
-    first = next((cell for cell in lesson.release.cells if cell.cell_type == "code"), None)
-    if first is not None and not label(first):
+    if first := imports(lesson):
         execution.run(first.source, "imports")
+
+
+def _judged_again(plan, number, entry, seed, execution):
+    """The entry of an exercise that has failed, once all cells have run: its function, or what it calls, may stand
+    further down, or have another name than the exercise's."""
+    cell, name = plan.cell(number), entry["name"]
+    tries = []
+    bound = plan.bound_after(number)
+    if name in bound or (bound and (Status(entry["status"]).outcome == "open" or "NameError" in entry["message"])):
+        tries.append(None)
+    if (other := plan.checked_as(name)) is not None:
+        tries.append(f"{name} = {other}")
+    for source in tries:
+        shown = cell.outputs
+        if source:
+            execution.run(source, name)
+        if (again := _judge(cell, seed, execution, None))["status"] == Status.PASSED:
+            return again
+        cell.outputs = shown
+    return entry
 
 
 def _summary(exercises):

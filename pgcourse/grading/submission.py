@@ -16,7 +16,9 @@ import nbformat
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from pgcourse import renamed
+from pgcourse.grading.names import is_prose, names
 from pgcourse.judging.statuses import Status
+from pgcourse.publishing.edition import flat_links
 from pgcourse.publishing.settings import WRITTEN
 
 __getattr__ = renamed.attributes(__name__)
@@ -26,6 +28,7 @@ MAX_CELLS = 1000
 MAX_SOURCE = 100_000  # characters of a cell
 MAX_TEXT = 2**21  # characters of all cells
 MAX_ATTACHMENTS = 2**22  # characters of a notebook's pictures
+WORDS = 20  # of a text that may be an answer, far from where the question stands
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -81,6 +84,11 @@ class Lesson:
             raise ValueError(f"{name}: the release has other cells than the source: run pgcourse release again")
         return cls(name, source, release)
 
+    @property
+    def exercises(self):
+        """The names of what is graded by running it, in order."""
+        return [label(cell)["grade_id"].removeprefix("check-") for cell in self.source.cells if is_check(cell)]
+
 
 def bare(notebook):
     """A copy without what running it leaves: outputs, counts, and the empty cell after the last."""
@@ -107,6 +115,11 @@ def is_check(cell):
     return cell["cell_type"] == "code" and bool(label(cell).get("grade")) and not is_answer(cell)
 
 
+def is_written(cell):
+    """Whether it is for an answer in words, which a person grades."""
+    return cell["cell_type"] == "markdown" and is_answer(cell)
+
+
 def reassemble(lesson, data):
     """(notebook, remarks, refusal) for the bytes of a submitted file.
 
@@ -115,15 +128,65 @@ def reassemble(lesson, data):
     refusal   None, or (status, sentence) for a file in which there is nothing to grade
     """
     try:
-        cells = _cells(data)
-    except _Unusable as error:
+        cells = read_cells(data)
+    except Unusable as error:
         return _assemble(lesson, {}, {}), [], error.args
-    found = [_counterpart(lesson, cell) for cell in cells]
-    if not any(number is not None and label(lesson.source.cells[number]) for number in found):
+    if not _exercises_in(lesson, cells):
         sentence = f"the file has none of the exercises of {lesson.name}"
         return _assemble(lesson, {}, {}), [], (Status.ANOTHER_NOTEBOOK, sentence)
-    answers, added, remarks = _sort(lesson, cells, found)
+    answers, added, remarks = _sort(lesson, cells)
+    remarks += _gather_words(lesson, answers, added)
     return _assemble(lesson, answers, added), remarks, None
+
+
+def lessons_in(lessons, data):
+    """{name: how many exercises and questions are answered} for the bytes of a file: of the one lesson that it is of.
+
+    Empty where it is of none; several where it may be of each.
+    """
+    try:
+        cells = read_cells(data)
+    except Unusable:
+        return {}
+    there = {lesson.name: len(_exercises_in(lesson, cells)) for lesson in lessons}
+    return {
+        lesson.name: _answers_in(lesson, cells) for lesson in lessons if 0 < there[lesson.name] == max(there.values())
+    }
+
+
+def is_blank(lesson, notebook):
+    """Whether a reassembled notebook is the lesson as it was given out."""
+    return content_hash(notebook) == content_hash(_assemble(lesson, {}, {}))
+
+
+def _answers_in(lesson, cells):
+    answers, added, _ = _sort(lesson, cells)
+    _gather_words(lesson, answers, added)
+    changed = [n for n, c in answers.items() if is_answer(lesson.source.cells[n]) and not _is_unchanged(lesson, n, c)]
+    bound = {name for theirs in added.values() for cell in theirs for name in _names_in(cell).binds}
+    return len({_name(lesson.source.cells[n]) for n in changed} | bound & set(lesson.exercises))
+
+
+def _exercises_in(lesson, cells):
+    """The names of the lesson's labelled cells, and of its exercises' functions, that are there in any form."""
+    there = set()
+    known = [
+        (_name(s), s.get("id"), r.source)
+        for s, r in zip(lesson.source.cells, lesson.release.cells, strict=True)
+        if label(s)
+    ]
+    names_of = {name: name for name, _, _ in known} | {text: name for name, _, text in known if text != WRITTEN}
+    ids = {cell_id: name for name, cell_id, _ in known if cell_id}
+    for cell in cells:
+        for key, table in ((label(cell).get("grade_id"), names_of), (cell["id"], ids), (cell["source"], names_of)):
+            if isinstance(key, str) and key in table:
+                there.add(table[key])
+        there |= _names_in(cell).binds & set(lesson.exercises)
+    return there
+
+
+def _names_in(cell):
+    return names(cell["source"] if cell["cell_type"] == "code" else "")
 
 
 def content_hash(notebook):
@@ -131,18 +194,18 @@ def content_hash(notebook):
     return hashlib.sha256(json.dumps([[c.cell_type, c.source] for c in notebook.cells]).encode()).hexdigest()
 
 
-class _Unusable(Exception):
+class Unusable(Exception):
     """There is nothing to grade in a file; the arguments are the refusal, (status, sentence)."""
 
 
-def _cells(data):
-    """[{cell_type, source, id, metadata, attachments}] of a file; raises _Unusable."""
+def read_cells(data):
+    """[{cell_type, source, id, metadata, attachments}] of a file; raises Unusable."""
     if len(data) > MAX_FILE:
-        raise _Unusable(Status.TOO_LARGE, f"the file has {len(data) // 2**20} MB, at most {MAX_FILE // 2**20} are read")
+        raise Unusable(Status.TOO_LARGE, f"the file has {len(data) // 2**20} MB, at most {MAX_FILE // 2**20} are read")
     if not data.strip():
-        raise _Unusable(Status.EMPTY, "the file is empty")
+        raise Unusable(Status.EMPTY, "the file is empty")
     try:
-        notebook = json.loads(data)
+        notebook = json.loads(data.decode(json.detect_encoding(data), "replace"))
         if not isinstance(notebook, dict):
             raise ValueError("no dictionary")
         if not isinstance(notebook.get("cells"), list):
@@ -151,11 +214,11 @@ def _cells(data):
         _limit_pictures(cells)
     except Exception as error:  # nbformat's conversions raise anything, json RecursionError
         sentence = f"the file is no Jupyter notebook ({type(error).__name__})"
-        raise _Unusable(Status.NOT_A_NOTEBOOK, sentence) from None
+        raise Unusable(Status.NOT_A_NOTEBOOK, sentence) from None
     if (length := sum(len(cell["source"]) for cell in cells)) > MAX_TEXT:
-        raise _Unusable(Status.TOO_LARGE, f"its cells hold {length} characters, at most {MAX_TEXT} are read")
+        raise Unusable(Status.TOO_LARGE, f"its cells hold {length} characters, at most {MAX_TEXT} are read")
     if not any(cell["source"].strip() for cell in cells):
-        raise _Unusable(Status.EMPTY, "the notebook has no cell with anything in it")
+        raise Unusable(Status.EMPTY, "the notebook has no cell with anything in it")
     return cells
 
 
@@ -204,25 +267,33 @@ def _counterpart(lesson, cell):
     tests = (
         lambda source, _: isinstance(name, str) and label(source).get("grade_id") == name,
         lambda source, _: cell["id"] is not None and source.get("id") == cell["id"],
-        lambda _, release: bool(cell["source"].strip()) and release.source == cell["source"],
+        lambda _, release: bool(cell["source"].strip()) and flat_links(release.source) == flat_links(cell["source"]),
     )
     pairs = list(enumerate(zip(lesson.source.cells, lesson.release.cells, strict=True)))
     return next((number for test in tests for number, pair in pairs if test(*pair)), None)
 
 
-def _sort(lesson, cells, found):
+def _sort(lesson, cells):
     """({number: cell that answers or edits it}, {number, or -1: cells added after it}, remarks)."""
     answers, added, remarks, after = {}, {}, [], -1
+    found = [_counterpart(lesson, cell) for cell in cells]
+    cells = [_with_our_links(lesson, number, cell) for number, cell in zip(found, cells, strict=True)]
     last = {}
     for position, number in enumerate(found):
         if number is not None and (number not in last or not _is_unchanged(lesson, number, cells[position])):
             last[number] = position
     for position, (cell, number) in enumerate(zip(cells, found, strict=True)):
         if number is None:
-            if cell["source"].strip() and cell["cell_type"] != "raw":
+            if cell["source"].strip():
                 added.setdefault(after, []).append(cell)
             continue
         source = lesson.source.cells[number]
+        if (
+            _is_ours(source)
+            and not _is_known(lesson, number, cell)
+            and (_names_in(cell).binds or _names_in(cell).checks)
+        ):
+            added.setdefault(min(after, number - 1), []).append(cell)  # what they wrote into it may be their answer
         if last[number] == position:
             after, answers[number] = number, cell
             if label(source) and source.cell_type != cell["cell_type"]:
@@ -233,7 +304,7 @@ def _sort(lesson, cells, found):
     for number, source in enumerate(lesson.source.cells):
         if label(source) and number not in answers:
             remarks.append(f"the cell {_name(source)} was deleted")
-        elif is_check(source) and answers[number]["source"].strip() not in _known(lesson, number):
+        elif is_check(source) and not _is_known(lesson, number, answers[number]):
             remarks.append(f"the cell {_name(source)} was edited, the course's own was used")
     added = {_past_deleted(lesson, answers, number): theirs for number, theirs in added.items()}
     order = [number for number in found if number is not None and label(lesson.source.cells[number])]
@@ -250,8 +321,85 @@ def _past_deleted(lesson, answers, number):
     return number
 
 
-def _known(lesson, number):
-    return lesson.release.cells[number].source.strip(), lesson.source.cells[number].source.strip()
+def _gather_words(lesson, answers, added):
+    """Puts what was written beside a blank or missing cell for an answer in words into it, and returns the remarks.
+
+    Beside it is what is new between it and its neighbours, or what was added to these; if there is nothing, new text
+    further below; if there is none either, a longer one anywhere.
+    """
+    remarks = []
+    for number, source in enumerate(lesson.source.cells):
+        theirs = answers.get(number, {"source": ""})
+        if not is_written(source) or not (_is_unchanged(lesson, number, theirs) or not theirs["source"].strip()):
+            continue
+        after = min((n for n in answers if n > number), default=len(lesson.source.cells))
+        before = max((n for n in answers if n < number), default=after)  # nothing is beside what has no place any more
+        near = [
+            cell
+            for place in range(before, after)
+            for cell in added.get(place, [])
+            if _is_prose(cell) or (place in (number - 1, number) and _names_in(cell).binds.isdisjoint(lesson.exercises))
+        ]
+        near += [new for n in (before, after) if (new := _new_words(lesson, answers, n))]
+        below = [cell for place in sorted(added) if place >= after for cell in added[place] if _is_prose(cell)]
+        all_new = [cell for place in sorted(added) for cell in added[place] if _is_prose(cell)]
+        all_new += [new for n in answers if (new := _new_words(lesson, answers, n))]
+        words = near or below or [cell for cell in all_new if len(cell["source"].split()) >= WORDS]
+        if not words:
+            answers.pop(number, None)  # emptied is as good as blank
+        else:
+            answers[number] = _joined(words)
+            remarks.append(f"what may be the answer to {_name(source)} stood in another cell")
+        for place, cells in added.items():
+            added[place] = [cell for cell in cells if not (_is_prose(cell) and any(cell is one for one in words))]
+    return remarks
+
+
+def _is_prose(cell):
+    """Whether it says something: a heading alone does not, unless it is a long one."""
+    words, text = cell["source"].split(), re.sub(r"^\s*#.*$", "", cell["source"], flags=re.MULTILINE)
+    return is_prose(cell["source"]) if cell["cell_type"] == "code" else bool(text.strip()) or len(words) >= WORDS
+
+
+def _new_words(lesson, answers, number):
+    """A cell of what they wrote into a text of the lesson's, or None."""
+    if number not in answers or label(lesson.source.cells[number]) or lesson.source.cells[number].cell_type == "code":
+        return None
+    given, theirs = lesson.release.cells[number].source.strip(), answers[number]["source"].strip()
+    start, _, end = theirs.partition(given)
+    new = f"{start}\n\n{end}".strip() if given in theirs else theirs
+    return {**answers[number], "source": new} if new and theirs != given else None
+
+
+def _joined(cells):
+    """A cell of text that says what all of these say, code as code, with their pictures."""
+    texts, pictures = [], {}
+    for number, cell in enumerate(cells):
+        text = cell["source"].strip()
+        if cell["cell_type"] == "code":
+            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+            text = f"{fence}python\n{text}\n{fence}"
+        for name, bundle in cell["attachments"].items():
+            new = f"{number}-{name}" if name in pictures else name
+            text, pictures[new] = text.replace(f"(attachment:{name})", f"(attachment:{new})"), bundle
+        texts.append(text)
+    return {"cell_type": "markdown", "source": "\n\n".join(texts), "id": None, "metadata": {}, "attachments": pictures}
+
+
+def _is_ours(source):
+    """Whether a labelled cell's text is the course's, whatever a submission has there."""
+    return bool(label(source)) and (bool(label(source).get("locked")) or is_check(source)) and not is_answer(source)
+
+
+def _is_known(lesson, number, cell):
+    known = lesson.release.cells[number].source.strip(), lesson.source.cells[number].source.strip()
+    return cell["source"].strip() in known
+
+
+def _with_our_links(lesson, number, cell):
+    """The cell, with the lesson's text where theirs differs only in where its links lead, as in a flat edition."""
+    ours = cell["source"] if number is None else lesson.release.cells[number].source
+    return {**cell, "source": ours} if flat_links(cell["source"]) == flat_links(ours) else cell
 
 
 def _is_unchanged(lesson, number, cell):

@@ -46,6 +46,7 @@ class Status(StrEnum):
     LINK = "link"
     NO_ACCESS = "no access"
     UNSAFE_NAME = "unsafe name"
+    UNCHANGED = "unchanged"  # as it was given out, so it is not handed in
     LOST = "lost"  # the result was there once
     NOT_GRADED = "not graded"  # the grader failed, not the submission: the next run tries again
 

@@ -53,6 +53,11 @@ def relink(notebook, layout):
     return notebook
 
 
+def flat_links(text):
+    """A text as it stands in a flat folder: what differs in nothing but where its links lead is the same then."""
+    return _LINK.sub(r"\1\3.ipynb", text) if ".ipynb" in text else text
+
+
 def as_bytes(notebook):
     return (nbformat.writes(notebook) + "\n").encode()
 

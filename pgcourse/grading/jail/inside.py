@@ -10,6 +10,7 @@ hangs up, and says at last how it ended. A runner sees read-only folders and an 
 This file is a script that imports `wire` and `syscalls`, beside it, and the stripped copy of the package.
 """
 
+import ast
 import base64
 import contextlib
 import ctypes
@@ -27,6 +28,7 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 
 import gymnasium
 import matplotlib.pyplot as plt
@@ -37,6 +39,7 @@ import torch
 import wire
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.text import SList
 from traitlets.config import Config
 
 from pgcourse.judging import calling
@@ -44,7 +47,25 @@ from pgcourse.judging import calling
 USER, MOUNT, PID, NETWORK, IPC, UTS = 0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000
 NOSUID, NODEV, BIND, RECURSIVE = 2, 4, 4096, 16384
 SET_NO_NEW_PRIVS, CAPBSET_DROP = 38, 24
+ELSEWHERE = {
+    "pip",
+    "conda",
+    "mamba",
+    "micromamba",
+    "uv",
+    "system",
+    "sx",
+    "sc",
+    "cd",
+    "run",
+    "load",
+    "bash",
+    "sh",
+    "script",
+}
+OF_PYTHON = {"time", "timeit", "prun", "capture"}  # magics in which a mistake is the cell's
 CROWD = 4  # threads and processes of a submission; more of them wait for others
+DEFINITIONS = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
 MAX_OUTPUTS = 100  # of a cell, besides its error
 MAX_TRACE = 8000  # characters, the last ones
 MAX_PROBLEM = 1000  # characters of a sentence about an answer
@@ -79,8 +100,43 @@ def main():
 
 
 class Shell(InteractiveShell):
+    """IPython, but for what has no meaning in here: that is a line in the output, and the cell goes on."""
+
     def enable_gui(self, gui=None):
         """There is none."""
+
+    def system(self, command):
+        self.note(f"!{command}")
+
+    system_piped = system_raw = system
+
+    def getoutput(self, command, split=True, depth=0):
+        self.note(f"!{command}")
+        return SList() if split else ""
+
+    def run_line_magic(self, name, line, _stack_depth=1):
+        run = super().run_line_magic
+        return self._magic(f"%{name} {line}", name, lambda: run(name, line, _stack_depth + 3))
+
+    def run_cell_magic(self, name, line, cell):
+        if self.find_cell_magic(name) is None:
+            self.note(f"%%{name} {line}")
+            return self.ex(self.transform_cell(cell))
+        run = super().run_cell_magic
+        return self._magic(f"%%{name} {line}", name, lambda: run(name, line, cell))
+
+    def _magic(self, text, name, run):
+        if name in OF_PYTHON:
+            return run()
+        try:
+            if name not in ELSEWHERE:
+                return run()
+        except Exception as error:
+            text = f"{text} ({type(error).__name__}: {error})"
+        return self.note(text)
+
+    def note(self, text):
+        print(f"[not run while this is graded: {text.strip()}]")
 
 
 def warm_up():
@@ -274,6 +330,7 @@ def confine(requests, replies, limits, size):
     os.closerange(5, 65536)
     os.makedirs(os.environ["HOME"], exist_ok=True)
     os.chdir(os.environ["HOME"])
+    sys.path.append("")  # of files that a cell writes
     for name, most in (
         ("AS", size + limits["memory"]),
         ("CPU", limits["cpu"]),
@@ -302,12 +359,24 @@ def run_cell(shell, source, seconds):
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         result = shell.run_cell(source, store_history=True)
+        if result.error_in_exec is not None and not isinstance(result.error_in_exec, calling.TimedOut):
+            define_the_rest(shell, source, result.error_in_exec)
     except calling.TimedOut:
         return "timed out"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     error = result.error_before_exec or result.error_in_exec
     return "passed" if error is None else "timed out" if isinstance(error, calling.TimedOut) else "raised"
+
+
+def define_the_rest(shell, source, error):
+    """What a cell defines below the line that it stopped at: elsewhere, with other packages or files, it went on."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_globals is shell.user_global_ns]
+    body = ast.parse(shell.transform_cell(source)).body
+    for statement in body if lines else ():
+        if statement.lineno > lines[0] and isinstance(statement, DEFINITIONS):
+            with contextlib.suppress(Exception, SystemExit):
+                exec(compile(ast.Module([statement], []), "<cell>", "exec"), shell.user_ns)
 
 
 def answer(shell, header, inputs):

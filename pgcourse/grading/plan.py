@@ -1,0 +1,63 @@
+"""Which cells of a submission run: all of theirs, and of the lesson's own those that theirs lean on."""
+
+from pgcourse.grading.names import Names, names, needed
+from pgcourse.grading.submission import is_answer, is_check, label
+
+
+def imports(lesson):
+    """The lesson's first code cell, as it was given out; None if that is an exercise's."""
+    first = next((cell for cell in lesson.release.cells if cell.cell_type == "code"), None)
+    return first if first is not None and not label(first) else None
+
+
+class Plan:
+    """Which code cells of a reassembled notebook run, by their numbers.
+
+    runs        theirs, and what those lean on; of an answer's cell that was left blank, nothing if they define its
+                function elsewhere
+    leaned_on   of these the lesson's own, unchanged
+    """
+
+    def __init__(self, lesson, cells):
+        given = {(cell.get("id"), cell.source) for cell in lesson.release.cells}
+        is_given = [(cell.get("id"), cell.source) in given for cell in cells]
+        first = imports(lesson)
+        self._cells, self._names = cells, [Names() if is_check(cell) else names(cell.source) for cell in cells]
+        self._theirs = {
+            n for n, cell in enumerate(cells) if not is_check(cell) and (is_answer(cell) or not is_given[n])
+        }
+        blank = {n for n in self._theirs if is_answer(cells[n]) and is_given[n]}
+        bound = {name for n in self._theirs - blank for name in self._names[n].binds}
+        self._theirs -= {n for n in blank if self._names[n].binds & bound & set(lesson.exercises)}
+        ran = {n for n, cell in enumerate(cells) if first and cell.get("id") == first.get("id") and is_given[n]}
+        self.leaned_on = needed(self._names, self._theirs | ran)
+        self.runs = self._theirs | self.leaned_on
+        self._answer = {name: self._bind(name) for name in lesson.exercises}
+        self.remarks = [
+            f"{name} stands in another cell than its own"
+            for name, numbers in self._answer.items()
+            if numbers and not any(label(cells[n]).get("grade_id") == name for n in numbers)
+        ]
+
+    def _bind(self, name):
+        return sorted(n for n in self._theirs if name in self._names[n].binds)
+
+    def cell(self, number):
+        return self._cells[number]
+
+    def exercise(self, number):
+        """An exercise that is answered in a cell of theirs, or None."""
+        own = label(self._cells[number]).get("grade_id")
+        return own if own in self._answer else next((name for name, n in self._answer.items() if number in n), None)
+
+    def source(self, exercise):
+        """The cell in which an exercise is answered, as text: the last that defines its function."""
+        return self._cells[self._answer[exercise][-1]].source if self._answer[exercise] else ""
+
+    def bound_after(self, number):
+        return {name for n in self.runs if n > number for name in self._names[n].binds}
+
+    def checked_as(self, exercise):
+        """The expression that they last checked as this exercise, under another name; None without."""
+        checked = [text for n in sorted(self._theirs) for name, text in self._names[n].checks if name == exercise]
+        return checked[-1] if checked else None
