@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pgcourse.exercises import LESSONS
 from pgcourse.grading.journal import inert
+from pgcourse.judging.statuses import Status
 
 NUMBERED = re.compile(r"(.+)_(\d+)$")  # Canvas's and Moodle's names of students in the zips that they give
 
@@ -16,7 +17,7 @@ def write(folder, rows, course):
     folder.mkdir(parents=True, exist_ok=True)
     table = sorted(course.table(), key=lambda line: (line["assignment"], line["student_id"]))
     _write(folder / "nbgrader.csv", [table[0], *(line.values() for line in table)] if table else [])
-    rows = [row for row in rows if row["lesson"] in course.lessons]
+    rows = [row for row in rows if row["lesson"] in course.lessons and row["status"] != Status.UNCHANGED]
     lessons = sorted({row["lesson"] for row in rows})
     maxima = {lesson: max(row["max_score"] for row in rows if row["lesson"] == lesson) for lesson in lessons}
     scores = {(row["student"], row["lesson"]): row["score"] for row in rows}

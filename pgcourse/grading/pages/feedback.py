@@ -102,7 +102,8 @@ def _cells(notebook, lesson, exercises, marks):
         elif cell.get("id") not in released:
             kind = "added"
         else:
-            kind = "changed" if changed else "lesson"
+            leaned_on = cell.metadata.get("pgcourse", {}).get("leaned_on")
+            kind = "changed" if changed else "leaned_on" if leaned_on else "lesson"
         left -= len(cell.source) if changed else 0
         if not changed:
             body = (shared.course_code if is_code else shared.course_markdown)(cell.source)

@@ -25,10 +25,12 @@ def page(rows, title="A class on policy gradients", known=frozenset(), feedback=
     rows: one dictionary per submission: {"student", "lesson", "score", "max_score", "status", "reason", "seconds",
     "cpu", "remarks": [str], "exercises": [{"name", "status", "points", "score", "message", "misconception",
     "seconds", "source", "fingerprint", "size"}]}, the last two from `similarity.fingerprint`. Exercises of files that
-    were refused do not count. "has_page": False where there is no feedback page to link to.
+    were refused do not count, and lessons that nobody changed are not there. "has_page": False where there is no feedback page to link to.
     known: digests that arouse no suspicion, see `similarity.known_answers`.
     feedback: the folder of the students' pages, relative to the report; None: there are none.
     """
+    unchanged = sum(row["status"] == Status.UNCHANGED for row in rows)
+    rows = [row for row in rows if row["status"] != Status.UNCHANGED]
     rows = [row | {"exercises": []} if shared.is_refused(row) else row for row in rows]
     without = {(row["student"], row["lesson"]) for row in rows if not row.get("has_page", True)}
     shares = [_share(row) for row in rows]
@@ -38,6 +40,7 @@ def page(rows, title="A class on policy gradients", known=frozenset(), feedback=
         "report.html",
         title=title,
         submissions=len(rows),
+        unchanged=unchanged,
         students=len({row["student"] for row in rows}),
         median=median(shares) if shares else 0,
         look=look,
