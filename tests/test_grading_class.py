@@ -357,6 +357,65 @@ def test_what_nbgrader_does_not_take_stops_nobody_and_is_entered_next_time(
     assert (outcome.graded, outcome.not_entered, scores(tmp_path / "out")) == (0, {}, due)
 
 
+# What became of each
+
+
+def test_what_became_of_each_is_told_apart(submitted, course, tmp_path, in_this_process, capsys):
+    """ "Known already" and "not of this course" were one number, and the exit status was 0 for both."""
+    write(submitted, "ada", all_right(lesson(NAME)))
+    write(submitted, "bob", b"{")
+    write(submitted, "cyd", lesson(NAME).release)
+    (submitted / "dan").mkdir()
+    (submitted / "dan" / "notes.ipynb").write_bytes(b"{}")
+    command = ["grade", str(submitted), "--out", str(tmp_path / "out"), "--course", str(course), "--export"]
+    for graded, known in ((1, 0), (0, 1)):
+        assert cli.main(command) == 3
+        said = capsys.readouterr()
+        counts = f"{graded} graded now, {known} known already, 1 refused, 1 unchanged, 1 unusable"
+        assert f"4 submissions: {counts}\n" in said.out
+        assert "unusable: dan, notes: the course has no lesson notes" in said.err
+    assert {name: row["status"] for name, row in rows(tmp_path / "out").items()} == {
+        "ada": "passed",
+        "bob": "not a notebook",
+        "cyd": "unchanged",
+        "dan": "unknown lesson",
+    }
+    assert "One lesson came back as it was given out" in (tmp_path / "out/report.html").read_text()
+    for path in (tmp_path / "out/export").iterdir():
+        assert "cyd" not in path.read_text()
+    assert cli.main([*command, "--lesson", NAME]) == 0
+    assert "1 of other lessons were left out" in capsys.readouterr().out
+    assert cli.main([*command, "--lesson", "5"]) == 1
+    assert f"no lesson 5, expected one of {NAME}" in capsys.readouterr().err
+
+
+def test_a_blank_after_an_answer_takes_nothing_away(submitted, course, tmp_path, in_this_process):
+    write(submitted, "ada", all_right(lesson(NAME)))
+    classroom.grade_class([submitted], tmp_path / "out", course)
+    write(submitted, "ada", lesson(NAME).release)
+    for _ in range(2):
+        classroom.grade_class([submitted], tmp_path / "out", course)
+        assert scores(tmp_path / "out") == {"ada": 5}
+    assert [line["event"] for line in log(tmp_path / "out")] == ["graded", "unchanged"]
+
+
+def test_an_essay_beside_its_cell_waits_in_formgrader(submitted, course, tmp_path, in_this_process):
+    for student, essay in (("ada", "It overshoots."), ("bob", "")):
+        notebook = answered(lesson(NAME), log_likelihood_change=True, predicted_change=True)
+        number = next(
+            n for n, cell in enumerate(notebook.cells) if label(cell).get("grade_id") == "written-gradient-step"
+        )
+        notebook.cells.insert(number + 1, nbformat.v4.new_markdown_cell(essay))
+        write(submitted, student, notebook)
+    classroom.grade_class([submitted], tmp_path / "out", course)
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        waits = {
+            s: gradebook.find_grade("written-gradient-step", NAME, NAME, s).needs_manual_grade for s in ("ada", "bob")
+        }
+    assert waits == {"ada": True, "bob": False}
+    assert "One written answer waits" in (tmp_path / f"out/feedback/ada/{NAME}.html").read_text()
+
+
 # Killed
 
 

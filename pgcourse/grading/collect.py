@@ -190,6 +190,8 @@ def _entries(place, found, lessons, system):
         if not _is_around(top, inner, lessons, place, system):
             break
         found, around = inner, top
+    if system not in (None, "folders"):
+        raise NothingToGrade(f"{place}: no name in it is as {system} gives them")
     folders = [top for top in tops if top not in loose]
     if folders and set(folders) <= set(lessons):
         return _turned(place, found, lessons)

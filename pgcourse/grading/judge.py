@@ -106,6 +106,8 @@ def _graded(lesson, notebook, seed, warm, remarks, refusal):
             elif refusal is None and number in plan.runs:
                 _, shown = execution.run(cell.source, plan.exercise(number))
                 cell.outputs = [_as_output(output) for output in shown]
+                for name, expression in plan.checks(number):
+                    execution.run(f"_checked_{name} = {expression}")
                 if number in plan.leaned_on:
                     cell.metadata["pgcourse"] = {"leaned_on": True}
         for number, entry in exercises.items() if refusal is None else ():
@@ -147,12 +149,8 @@ def _judged_again(plan, number, entry, seed, execution):
     """The entry of an exercise that has failed, once all cells have run: its function, or what it calls, may stand
     further down, or have another name than the exercise's."""
     cell, name = plan.cell(number), entry["name"]
-    tries = []
-    bound = plan.bound_after(number)
-    if name in bound or (bound and (Status(entry["status"]).outcome == "open" or "NameError" in entry["message"])):
-        tries.append(None)
-    if (other := plan.checked_as(name)) is not None:
-        tries.append(f"{name} = {other}")
+    tries = [None] * plan.may_pass_later(number, name)
+    tries += [f"{name} = _checked_{name}"] * plan.is_checked_as_another(name)
     for source in tries:
         shown = cell.outputs
         if source:

@@ -54,10 +54,14 @@ class Plan:
         """The cell in which an exercise is answered, as text: the last that defines its function."""
         return self._cells[self._answer[exercise][-1]].source if self._answer[exercise] else ""
 
-    def bound_after(self, number):
-        return {name for n in self.runs if n > number for name in self._names[n].binds}
+    def may_pass_later(self, number, exercise):
+        """Whether what is bound below a check may make another answer of it: its function, or what they need above."""
+        needed = {exercise}.union(*(self._names[n].needs for n in self._theirs if n < number))
+        return not needed.isdisjoint(name for n in self.runs if n > number for name in self._names[n].binds)
 
-    def checked_as(self, exercise):
-        """The expression that they last checked as this exercise, under another name; None without."""
-        checked = [text for n in sorted(self._theirs) for name, text in self._names[n].checks if name == exercise]
-        return checked[-1] if checked else None
+    def checks(self, number):
+        """[(exercise, expression)] that a cell of theirs checks under another name than the exercise's."""
+        return [found for found in self._names[number].checks if number in self._theirs and found[0] in self._answer]
+
+    def is_checked_as_another(self, exercise):
+        return any(exercise == name for number in self._theirs for name, _ in self.checks(number))

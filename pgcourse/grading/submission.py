@@ -162,9 +162,10 @@ def is_blank(lesson, notebook):
 def _answers_in(lesson, cells):
     answers, added, _ = _sort(lesson, cells)
     _gather_words(lesson, answers, added)
-    changed = [n for n, c in answers.items() if is_answer(lesson.source.cells[n]) and not _is_unchanged(lesson, n, c)]
-    bound = {name for theirs in added.values() for cell in theirs for name in _names_in(cell).binds}
-    return len({_name(lesson.source.cells[n]) for n in changed} | bound & set(lesson.exercises))
+    changed = {n: cell for n, cell in answers.items() if not _is_unchanged(lesson, n, cell)}
+    theirs = [*changed.values(), *(cell for cells in added.values() for cell in cells)]
+    bound = {name for cell in theirs for name in _says(cell)} & set(lesson.exercises)
+    return len({_name(source) for n in changed if is_answer(source := lesson.source.cells[n])} | bound)
 
 
 def _exercises_in(lesson, cells):
@@ -181,8 +182,14 @@ def _exercises_in(lesson, cells):
         for key, table in ((label(cell).get("grade_id"), names_of), (cell["id"], ids), (cell["source"], names_of)):
             if isinstance(key, str) and key in table:
                 there.add(table[key])
-        there |= _names_in(cell).binds & set(lesson.exercises)
+        there |= _says(cell) & set(lesson.exercises)
     return there
+
+
+def _says(cell):
+    """The names that a cell binds, or checks something as."""
+    found = _names_in(cell)
+    return found.binds | {name for name, _ in found.checks}
 
 
 def _names_in(cell):

@@ -176,8 +176,8 @@ def github(names, around="", **_):
 
 
 def folders(names, **_):
-    """A folder for each student, of the student's name."""
-    return {name: Entry(name) for name in names}
+    """A folder for each student, of the student's name, or a zip."""
+    return {name: Entry(name[: -len(".zip")] if name.lower().endswith(".zip") else name) for name in names}
 
 
 FLAT = {"blackboard": blackboard, "canvas": canvas}  # files side by side

@@ -25,7 +25,8 @@ def page(rows, title="A class on policy gradients", known=frozenset(), feedback=
     rows: one dictionary per submission: {"student", "lesson", "score", "max_score", "status", "reason", "seconds",
     "cpu", "remarks": [str], "exercises": [{"name", "status", "points", "score", "message", "misconception",
     "seconds", "source", "fingerprint", "size"}]}, the last two from `similarity.fingerprint`. Exercises of files that
-    were refused do not count, and lessons that nobody changed are not there. "has_page": False where there is no feedback page to link to.
+    were refused do not count, nor do lessons as they were given out. "has_page": False where there is no page to link
+    to.
     known: digests that arouse no suspicion, see `similarity.known_answers`.
     feedback: the folder of the students' pages, relative to the report; None: there are none.
     """
