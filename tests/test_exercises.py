@@ -5,13 +5,14 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pgcourse import exercises
-from pgcourse.exercises import EXERCISES, LESSONS
+from pgcourse import exact, exercises
+from pgcourse.exercises import EXERCISES, LESSONS, pieces
 from pgcourse.judging import calling, verdicts
 from pgcourse.judging.calling import Problem
 
@@ -32,6 +33,50 @@ def test_misconception_fails_with_its_own_hint(exercise, misconception):
         assert found.status != "passed"
         assert found.misconception is misconception
         assert found.hint == misconception.hint
+
+
+@pytest.mark.parametrize("exercise", [e for e in EVERY if not e.values[0].trial])
+def test_float32_is_no_excuse_for_a_mistake_and_no_mistake(exercise):
+    bare = replace(exercise, misconceptions=())  # nobody asks which mistake it is
+    passing = {m.name for m in exercise.misconceptions if in_float32(bare, m.wrong).status == "passed"}
+    assert not passing
+    assert {in_float32(bare, answer).status for answer in exercise.accepts} == {"passed"}
+
+
+@np.errstate(over="ignore")
+def in_float32(exercise, answer):
+    """The verdict on an answer's results as float32."""
+
+    def call(inputs, _):
+        outcome = verdicts.run(answer, inputs, exercise.probe)
+        if isinstance(outcome, Problem):
+            return outcome
+        return {name: array.astype(np.float32) if array.dtype == float else array for name, array in outcome.items()}
+
+    return verdicts.judge(exercise, call)
+
+
+@pytest.mark.parametrize("step", [1e-2, 1e-5, 1e-8])
+@pytest.mark.parametrize(
+    "finish",
+    [
+        np.float32,
+        lambda gradient: np.float32(gradient.round(10)),
+        lambda gradient: 1e-14 / 3 + gradient.round(10) if np.abs(gradient).max() < 1e-3 else np.float32(gradient),
+        lambda gradient: gradient.round(10).astype(int if np.abs(gradient).max() < 1e-3 else np.float32),
+    ],
+)
+@pytest.mark.parametrize("back", [0, 1])
+def test_differences_of_ones_own_are_found_out_in_float32(step, finish, back):
+    def nudged(mdp, theta):
+        def objective(theta):
+            return exact.objective(mdp, pieces.softmax(theta)).item()
+
+        nudges = step * np.eye(theta.size).reshape(-1, *theta.shape)
+        slopes = [(objective(theta + nudge) - objective(theta - back * nudge)) / step / (1 + back) for nudge in nudges]
+        return finish(np.reshape(slopes, theta.shape))
+
+    assert verdict(EXERCISES["exact_policy_gradient"], nudged).status == "wrong"
 
 
 @pytest.mark.parametrize(("exercise", "answer"), RIGHT)
@@ -151,7 +196,7 @@ def test_matrix_is_printed_by_one_command():
 
 
 def test_surrogate_oracle_agrees_with_the_package():
-    from pgcourse import estimators, exact, mdp, policies
+    from pgcourse import estimators, mdp, policies
 
     policy = policies.SoftmaxTable(6, 4, np.random.default_rng(0).normal(size=(6, 4)))
     trajectories, _ = exact.trajectories(mdp.slippery_grid(horizon=2))

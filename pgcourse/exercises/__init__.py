@@ -69,6 +69,8 @@ class Exercise:
     references      package functions that are the answer, as "module.function": calling one is noticed
     probe           how the answer is called, a key of `calling.KINDS`
     roundings       how many roundings of the largest number in sight a right answer may gather (see `judging`)
+    scale           arguments → for each entry the largest number it is made of: what float32 is measured by, in place
+                    of the largest in sight, where a known mistake is right to seven digits
     time_limit      seconds for all cases together
     trial           a Trial where results are not compared; the oracle is then only what the message calls expected
     place           by which the lesson's exercises are listed, in the order in which it asks them
@@ -87,6 +89,7 @@ class Exercise:
     references: tuple[str, ...] = ()
     probe: str = "function"
     roundings: float = 256
+    scale: Callable | None = None
     time_limit: float = 10
     trial: Trial | None = None
     place: float = 1

@@ -8,6 +8,10 @@ rounded, and no honest intermediate quantity is much larger than the largest num
 result). Its error is therefore within `roundings` · ε · that number, where `roundings` = 256 is what sums of some
 hundred terms may gather. ε is that of the answer's own type. Where float64 arrays hold only float32 numbers in every
 case, they came from float32: numbers computed in float64 have 29 more random bits.
+
+A mistake that is right to seven digits would hide in float32's ε. Where an exercise knows one, it says how large the
+numbers are that make up each entry (`Exercise.scale`), and brings a case in which some entries are made of far smaller
+ones than others: float32 keeps their seven digits, and such a mistake does not.
 """
 
 import time
@@ -75,10 +79,10 @@ def judge(exercise, call, seed=0):
             return _not_attempted(exercise)
         if kind in FINAL:
             break
-    eps = _epsilons(outcomes)
+    eps = _epsilons(outcomes, exercise.scale is not None)
     failures = []
     for number, (inputs, outcome) in enumerate(zip(cases, outcomes, strict=False), 1):
-        wrong = disagreement(expected(exercise, inputs), outcome, inputs, exercise.roundings, eps)
+        wrong = disagreement(expected(exercise, inputs), outcome, inputs, exercise.roundings, eps, exercise.scale)
         if wrong:
             size = sum(np.size(value) for value in inputs.values())
             failures.append((size, number, _after_the_first(_kind(outcome)), f"{exercise.name} {wrong}"))
@@ -172,14 +176,18 @@ def expected(exercise, inputs):
     return {name: calling.as_array(value) for name, value in named.items()}
 
 
-def _epsilons(outcomes):
-    """Type → the relative size of a rounding, for the float32 and float64 arrays among all outcomes of an answer."""
+def _epsilons(outcomes, together=False):
+    """Type → the relative size of a rounding, for the float32 and float64 arrays among all outcomes of an answer.
+
+    together: one array of float32 makes all of them single.
+    """
     arrays = [array for outcome in outcomes if not isinstance(outcome, Problem) for array in outcome.values()]
     with np.errstate(over="ignore"):
         is_single = all(
             np.array_equal(a, a.astype(np.float32), equal_nan=True) for a in arrays if a.dtype == np.float64
-        )
-    return {np.dtype(np.float32): SINGLE, np.dtype(np.float64): SINGLE if is_single else PRECISE}
+        ) or (together and any(a.dtype == np.float32 for a in arrays))
+    others = (np.float64, np.int64) if together else (np.float64,)
+    return {np.dtype(np.float32): SINGLE} | {np.dtype(kind): SINGLE if is_single else PRECISE for kind in others}
 
 
 def tolerance(eps, roundings, arrays):
@@ -188,10 +196,19 @@ def tolerance(eps, roundings, arrays):
     return roundings * eps * float(np.abs(values[np.isfinite(values)]).max(initial=0))
 
 
-def disagreement(wanted, outcome, inputs, roundings, eps):
+def _within(got, want, inputs, roundings, eps, scale):
+    """How far an array may be from the one wanted: a number, or one for each entry if it is single and has a scale."""
+    own = eps.get(got.dtype, PRECISE)
+    if own == SINGLE and scale:
+        return roundings * own * scale(*calling.arguments(inputs))
+    return tolerance(own, roundings, [want, *inputs.values()])
+
+
+def disagreement(wanted, outcome, inputs, roundings, eps, scale=None):
     """What is wrong with an outcome, as the rest of a sentence that begins with the exercise's name; "" if nothing is.
 
-    wanted: the oracle's named arrays. eps: type → ε, as from `_epsilons`; other types are precise.
+    wanted: the oracle's named arrays. eps: type → ε, as from `_epsilons`; other types are precise. scale: an
+    `Exercise.scale`.
     """
     if isinstance(outcome, Problem):
         return outcome.message
@@ -201,7 +218,7 @@ def disagreement(wanted, outcome, inputs, roundings, eps):
             return f"{verb} {_shape(got)}, expected {_shape(want)}"
         if got.dtype == bool and want.dtype != bool:
             return f"{verb} True and False, expected numbers"
-        bad = ~_close(got, want, tolerance(eps.get(got.dtype, PRECISE), roundings, [want, *inputs.values()]))
+        bad = ~_close(got, want, _within(got, want, inputs, roundings, eps, scale))
         if bad.any():
             index = tuple(np.argwhere(bad)[0])
             place = f" at [{', '.join(map(str, index))}]" if index else ""
@@ -304,8 +321,8 @@ def _rows(exercise, inputs, outcome, eps):
     rows += [("got", name, _show(value)) for name, value in got.items()]
     rows += [("expected", name, _show(value)) for name, value in wanted.items()]
     for name, value in got.items():
-        within = tolerance(eps.get(value.dtype, PRECISE), exercise.roundings, [wanted[name], *inputs.values()])
-        rows.append(("tolerance", name, f"{within:.1g}"))
+        within = _within(value, wanted[name], inputs, exercise.roundings, eps, exercise.scale)
+        rows.append(("tolerance", name, f"{np.max(within):.1g}"))
     return tuple((what, "" if name == "result" else name, text) for what, name, text in rows)
 
 

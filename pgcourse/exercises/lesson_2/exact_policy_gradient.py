@@ -28,7 +28,25 @@ def _gradient_cases(seed):
     for num_states, num_actions, horizon in ((2, 3, 3), (3, 2, 3)):
         theta = rng.normal(size=(num_states, num_actions))
         cases.append(case(mdp=dense_world(rng, num_states, num_actions, horizon), theta=theta))
+    cases.append(case(mdp=_two_planets(rng), theta=[[0.0, 0.0], [0.0, 0.0], rng.normal(size=2)]))
     return cases
+
+
+def _two_planets(rng):
+    """A coin sends you to one where every action earns 1, or to one where they earn less than float64 adds to 1.
+
+    J is the same whatever one does on the second planet, to float64; the gradient there is small, and no less sure.
+    """
+    P = np.repeat([[[0, 0.5, 0.5]], [[0, 1, 0]], [[0, 0, 1]]], 2, 1)
+    return TabularMDP(P, [[0, 0], [1, 1], rng.permutation([1.0, -2.5]) / 2**64], [1, 0, 0], 3)
+
+
+def _scale(mdp, theta):
+    """For each state the horizon times the largest reward of all states that a trajectory through it may visit."""
+    steps = np.eye(mdp.num_states) + mdp.P.sum(1)
+    leads = np.linalg.matrix_power(steps, mdp.num_states) > 0
+    largest = np.where(leads | leads.T, np.abs(mdp.r).max(1), 0).max(1)
+    return mdp.horizon * largest[:, None] + np.zeros_like(theta)
 
 
 def _gradient_oracle(mdp, theta):
@@ -156,6 +174,7 @@ EXERCISE = Exercise(
     signature="exact_policy_gradient(mdp, theta (S,A)) -> (S,A)",
     cases=_gradient_cases,
     oracle=_gradient_oracle,
+    scale=_scale,
     references=("exact.gradient", "exact.objective", "exact.values", "exact.occupancy", "exact.moments"),
     accepts=(
         lambda mdp, theta: autograd(lambda x: _objective(mdp, x.softmax(1)), theta),
