@@ -1,17 +1,13 @@
 """check(answer): tries an answer, says what became of it, and remembers what passed.
 
 What is right is decided in `judging.verdicts`, what is said in `judging.messages`; here is what the two need around
-them in a notebook: the exercise found by its name, a time limit, and the notice that an answer calls the package's own
-function.
+them in a notebook: the exercise found by its name, a time limit, and what is remembered.
 """
 
 import os
-import sys
-from contextlib import contextmanager
 from difflib import get_close_matches
 
 from pgcourse import exercises, renamed
-from pgcourse.judging.calling import Problem
 from pgcourse.judging.messages import as_html, as_text, display, say, solution_link
 from pgcourse.judging.statuses import Status
 from pgcourse.judging.verdicts import judge, run
@@ -72,35 +68,7 @@ def _exercise(answer, name):
 
 def _caller(exercise, answer):
     """call(inputs, seconds) for `judge`: here, watched for what it calls."""
-
-    def call(inputs, seconds):
-        with _watch(exercise.references) as called:
-            outcome = run(answer, inputs, exercise.probe, seconds)
-        if called:
-            what = f"calls pgcourse.{called[0]}, which is the answer: try to write it yourself"
-            return Problem(Status.REFERENCE, what)
-        return outcome
-
-    return call
-
-
-@contextmanager
-def _watch(references):
-    """Collects which of the package's functions, named "module.function", are called in this thread meanwhile."""
-    watched = {("pgcourse." + module, function) for module, _, function in (r.rpartition(".") for r in references)}
-    called = []
-
-    def note(frame, event, _):
-        code = frame.f_code
-        if event == "call" and (frame.f_globals.get("__name__"), code.co_qualname) in watched:
-            called.append(f"{frame.f_globals['__name__'].removeprefix('pgcourse.')}.{code.co_qualname}")
-
-    before = sys.getprofile()
-    sys.setprofile(note if watched else before)
-    try:
-        yield called
-    finally:
-        sys.setprofile(before)
+    return lambda inputs, seconds: run(answer, inputs, exercise.probe, seconds, exercise.references)
 
 
 def grading_seed():

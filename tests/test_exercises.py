@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -117,8 +118,9 @@ def test_an_exercise_is_the_file_of_its_name_in_the_folder_of_its_lesson():
 @pytest.mark.parametrize("exercise", EVERY)
 def test_references_exist(exercise):
     for reference in exercise.references:
-        module, _, function = reference.rpartition(".")
-        assert inspect.isfunction(getattr(importlib.import_module(f"pgcourse.{module}"), function))
+        module, _, name = reference.partition(".")
+        function = attrgetter(name)(importlib.import_module(f"pgcourse.{module}"))
+        assert inspect.isfunction(getattr(function, "fget", function))
 
 
 @pytest.mark.parametrize("exercise", EVERY)

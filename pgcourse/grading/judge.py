@@ -20,6 +20,7 @@ from nbgrader.preprocessors import ClearHiddenTests
 from pgcourse import checking, renamed
 from pgcourse.exercises import EXERCISES
 from pgcourse.grading.jail.outside import JailDied, JailUnavailable
+from pgcourse.grading.jail.stripped import KEPT
 from pgcourse.grading.limited import OverLimit, limited
 from pgcourse.grading.plan import Plan, imports
 from pgcourse.grading.similarity import fingerprint
@@ -205,11 +206,11 @@ class Execution:
                 return [*shown[:number], {"show": "… (this notebook shows more than is kept)"}]
         return shown
 
-    def call(self, name, inputs, kind, seconds):
+    def call(self, name, inputs, kind, seconds, references=()):
         """The named arrays or the Problem that the function of that name gave."""
         seconds = min(seconds, self.deadline - time.monotonic())
         try:
-            outcome = self._open(seconds).call(name, inputs, kind, seconds)
+            outcome = self._open(seconds).call(name, inputs, kind, seconds, references)
         except JailDied as death:
             self._bury(death)
             return Problem(death.kind, str(death))
@@ -340,9 +341,10 @@ def _seeded(seed):
 
 def _verdict(exercise, name, seed, execution):
     """As `verdicts.judge` finds it. A result that it cannot even read, of other names say, is a failure."""
+    watched = [reference for reference in exercise.references if reference in KEPT]  # the others are not there
 
     def call(inputs, seconds):
-        return execution.call(name, inputs, exercise.probe, seconds)
+        return execution.call(name, inputs, exercise.probe, seconds, watched)
 
     try:
         return verdicts.judge(exercise, call, seed)

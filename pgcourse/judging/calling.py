@@ -74,6 +74,40 @@ def probe(answer, inputs, kind="function", time_limit=None):
     return outputs
 
 
+def watched_probe(answer, inputs, kind, time_limit, references):
+    """What `probe` returns; raises a Problem if the answer called one of these functions, "module.function"."""
+    with _watch(references) as called:
+        try:
+            outcome = probe(answer, inputs, kind, time_limit)
+        except Problem as problem:
+            outcome = problem
+    if called:
+        what = f"calls pgcourse.{called[0]}, which is the answer: try to write it yourself"
+        raise Problem(Status.REFERENCE, what)
+    if isinstance(outcome, Problem):
+        raise outcome
+    return outcome
+
+
+@contextmanager
+def _watch(references):
+    """Collects which of the package's functions are called in this thread meanwhile."""
+    watched = {("pgcourse." + module, function) for module, _, function in (r.partition(".") for r in references)}
+    called = []
+
+    def note(frame, event, _):
+        code = frame.f_code
+        if event == "call" and (frame.f_globals.get("__name__"), code.co_qualname) in watched:
+            called.append(f"{frame.f_globals['__name__'].removeprefix('pgcourse.')}.{code.co_qualname}")
+
+    before = sys.getprofile()
+    sys.setprofile(note if watched else before)
+    try:
+        yield called
+    finally:
+        sys.setprofile(before)
+
+
 def arguments(inputs):
     """Positional arguments from named inputs: "env.rewards" and "env.terminated" become one dictionary, env.
 

@@ -156,10 +156,10 @@ def _after_the_first(kind):
     return Status.RAISED if kind == Status.NOT_ATTEMPTED else kind
 
 
-def run(answer, inputs, kind, time_limit=None):
-    """What `calling.probe` returns, or the Problem that it raises."""
+def run(answer, inputs, kind, time_limit=None, references=()):
+    """What `calling.watched_probe` returns, or the Problem that it raises."""
     try:
-        return calling.probe(answer, inputs, kind, time_limit)
+        return calling.watched_probe(answer, inputs, kind, time_limit, references)
     except Problem as problem:
         return problem
 

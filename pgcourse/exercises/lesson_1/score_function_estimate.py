@@ -59,7 +59,13 @@ EXERCISE = Exercise(
     signature="score_function_estimate(logits (A,), actions (N,), rewards (N,)) -> (A,); sample i earned rewards[i]",
     cases=_estimate_cases,
     oracle=_estimate_oracle,
-    references=("estimators.gradients", "estimators.scores", "estimators.surrogate_loss"),
+    references=(
+        "estimators.gradients",
+        "estimators.scores",
+        "estimators.surrogate_loss",
+        "estimators._table_gradients",
+        "distributed.gradient",
+    ),
     accepts=(
         lambda logits, actions, rewards: (_score_rows(logits, actions) * rewards[:, None]).mean(0),
         lambda logits, actions, rewards: rewards @ _score_rows(logits, actions) / len(rewards),

@@ -35,7 +35,7 @@ EXERCISE = Exercise(
     signature="softmax_score(logits (A,), action) -> (A,)",
     cases=_softmax_score_cases,
     oracle=_softmax_score_oracle,
-    references=("estimators.gradients", "estimators.scores"),
+    references=("estimators.gradients", "estimators.scores", "estimators._table_gradients", "distributed.gradient"),
     accepts=(
         lambda logits, action: one_hot(logits, action) - softmax(logits),
         lambda logits, action: (np.arange(len(logits)) == action) - softmax(logits),

@@ -53,7 +53,12 @@ EXERCISE = Exercise(
     signature="total_reward(rewards (N,T), mask (N,T)) -> (N,)",
     cases=_total_cases,
     oracle=_total_oracle,
-    references=("estimators.total_reward", "estimators.total_reward_weights"),
+    references=(
+        "estimators.total_reward",
+        "estimators.total_reward_weights",
+        "estimators.rewards_to_go",
+        "trajectories.Trajectories.total_rewards",
+    ),
     accepts=(
         lambda rewards, mask: (rewards * mask).sum(1),
         lambda rewards, mask: np.where(mask, rewards, 0).sum(-1),

@@ -86,7 +86,7 @@ EXERCISE = Exercise(
     signature="trajectory_score(theta (S,A), states (T,), actions (T,)) -> (S,A)",
     cases=_score_cases,
     oracle=_score_oracle,
-    references=("estimators.gradients", "estimators.scores"),
+    references=("estimators.gradients", "estimators.scores", "estimators._table_gradients", "distributed.gradient"),
     accepts=(
         lambda *arguments: _steps(*arguments).sum(0),
         lambda *x: _with(*x, softmax(x[0])),

@@ -123,7 +123,12 @@ EXERCISE = Exercise(
     "-> (S,A), a new array",
     cases=_update_cases,
     oracle=_update_oracle,
-    references=("estimators.gradients", "estimators.surrogate_loss"),
+    references=(
+        "estimators.gradients",
+        "estimators.surrogate_loss",
+        "estimators._table_gradients",
+        "distributed.gradient",
+    ),
     accepts=(
         _update(),
         _update_add_at,

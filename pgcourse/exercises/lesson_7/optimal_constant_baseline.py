@@ -49,7 +49,7 @@ EXERCISE = Exercise(
     signature="optimal_constant_baseline(scores (N,P), returns (N,)) -> scalar, Σ‖g‖²r / Σ‖g‖²",
     cases=_constant_cases,
     oracle=_constant_oracle,
-    references=("estimators.optimal_constant_baseline",),
+    references=("estimators.optimal_constant_baseline", "estimators.optimal_time_baseline"),
     accepts=(
         lambda g, r: (_squared(g) * r).sum() / _squared(g).sum(),
         lambda g, r: np.average(r, weights=_squared(g)),

@@ -62,7 +62,7 @@ EXERCISE = Exercise(
     ),
     cases=_value_cases,
     oracle=_value_oracle,
-    references=("estimators.state_value_advantages",),
+    references=("estimators.state_value_advantages", "estimators.log_ratios"),
     accepts=(
         lambda g, v, m: np.where(m, g - v, 0),
         lambda g, v, m: (g - v) * m,

@@ -35,6 +35,11 @@ EXERCISE = Exercise(
     signature="importance_sampling_mean(values (N,), log_p (N,), log_q (N,)) -> scalar, samples from q, mean under p",
     cases=_mean_cases,
     oracle=_mean_oracle,
+    references=(
+        "estimators.whole_trajectory_weights",
+        "estimators.per_decision_weights",
+        "estimators.first_order_weights",
+    ),
     accepts=(
         lambda f, p, q: np.mean(f * np.exp(p - q)),
         lambda f, p, q: f @ np.exp(p - q) / len(f),

@@ -50,7 +50,7 @@ EXERCISE = Exercise(
     signature="trajectory_log_ratio(new_log_probs (N,T), old_log_probs (N,T), mask (N,T)) -> (N,), new minus old",
     cases=_log_ratio_cases,
     oracle=_log_ratio_oracle,
-    references=("estimators.trajectory_log_ratio", "estimators.log_ratios"),
+    references=("estimators.trajectory_log_ratio", "estimators.log_ratios", "estimators.state_value_advantages"),
     accepts=(
         lambda new, old, mask: ((new - old) * mask).sum(1),
         lambda new, old, mask: np.where(mask, new, 0).sum(1) - np.where(mask, old, 0).sum(1),

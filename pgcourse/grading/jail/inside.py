@@ -384,7 +384,8 @@ def answer(shell, header, inputs):
     try:
         if header["name"] not in shell.user_ns:
             raise calling.Problem("not defined", "is not defined")
-        outputs = calling.probe(shell.user_ns[header["name"]], inputs, header["kind"], header["seconds"])
+        function, how = shell.user_ns[header["name"]], (header["kind"], header["seconds"], header["references"])
+        outputs = calling.watched_probe(function, inputs, *how)
         entries, blobs = wire.encode(outputs)
         return wire.pack({"values": entries}, blobs)
     except calling.Problem as problem:

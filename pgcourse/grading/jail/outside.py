@@ -299,10 +299,11 @@ class Jail:
             raise self._break("its answer to a cell made no sense")
         return Status(status), [clean for output in outputs[:200] if (clean := _output(output, blobs, self.limits))]
 
-    def call(self, name, inputs, kind, seconds):
-        """What `calling.probe` gave for the function of that name: named arrays, or a Problem (not raised)."""
+    def call(self, name, inputs, kind, seconds, references=()):
+        """What `calling.watched_probe` gave for the function of that name: named arrays, or a Problem (not raised)."""
         entries, blobs = wire.encode(inputs)
         request = {"do": "call", "name": name, "kind": kind, "inputs": entries, "seconds": seconds}
+        request["references"] = [*references]
         header, blobs = self._ask(request, blobs, seconds)
         try:
             if "problem" in header:

@@ -1,7 +1,8 @@
 """What a submission sees of the package: the modules that lessons use, without the answers.
 
 No exercises, no judging but for how an answer is called, no grading, no command line. A function that some exercise
-names among its `references` still imports, but its code is gone and calling it raises; `check` prints a line.
+names among its `references` still imports, but its code is gone and calling it raises; `check` prints a line. What
+other answers need stays (`KEPT`), and is watched while the exercise that it would answer is called.
 """
 
 import ast
@@ -12,6 +13,7 @@ from pgcourse.exercises import EXERCISES
 
 LEFT_OUT = {"__init__", "__main__", "checking", "cli", "files"}  # of the modules that lie flat
 CALLING = ("judging.calling", "judging.statuses")  # and what else a submission's side of a call needs
+KEPT = {"trajectories.Trajectories.total_rewards"}  # many answers take it from a batch that they were given
 CHECKING = '''"""Stands in for the real one: answers are judged by somebody outside."""
 
 
@@ -43,13 +45,13 @@ def modules():
 
 def stripped_package():
     """{path: text} of the package for the jail, beginning with pgcourse/; a workspace imports, and is empty."""
-    folder, references = _folder(), {name for exercise in EXERCISES.values() for name in exercise.references}
+    folder, references = _folder(), {name for exercise in EXERCISES.values() for name in exercise.references} - KEPT
     files = {"pgcourse/checking.py": CHECKING, "pgcourse/__init__.py": (folder / "__init__.py").read_text("utf-8")}
     files |= {f"pgcourse/workspace/{path.name}": EMPTY for path in sorted((folder / "workspace").glob("*.py"))}
     files |= {"pgcourse/workspace/progress.py": PROGRESS}
     files |= {"pgcourse/judging/__init__.py": EMPTY}
     for module in modules():
-        names = {name.rpartition(".")[2] for name in references if name.rpartition(".")[0] == module}
+        names = {name.partition(".")[2] for name in references if name.partition(".")[0] == module}
         path = f"{module.replace('.', '/')}.py"
         files[f"pgcourse/{path}"] = without((folder / path).read_text("utf-8"), names, module)
     return files
