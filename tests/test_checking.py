@@ -19,7 +19,9 @@ from IPython.utils.capture import capture_output
 import pgcourse
 from pgcourse import CheckFailed, check, estimators, progress, rollouts
 from pgcourse.exercises import EXERCISES, Exercise
+from pgcourse.exercises.lesson_10.capstone import _controller as controller
 from pgcourse.judging import messages
+from pgcourse.judging.verdicts import verdict_on
 from pgcourse.publishing import manifest
 from pgcourse.workspace import progress as store
 
@@ -505,12 +507,6 @@ def test_a_callable_object_and_a_method_are_answers():
 # An answer that is judged by what it does
 
 
-def controller(seed):
-    """Balances at once, each time a little differently."""
-    lean = 0.2 + 0.001 * (seed % 100)
-    return lambda observations: (observations @ [0.02, 0.05, 1.0, lean] > 0).astype(np.int64)
-
-
 def test_a_trainer_is_judged_by_the_judges_own_episodes(capsys):
     check(controller, "capstone")
     assert re.fullmatch(
@@ -519,8 +515,31 @@ def test_a_trainer_is_judged_by_the_judges_own_episodes(capsys):
     )
 
 
+@pytest.mark.parametrize(
+    "act", [lambda o, k: o @ [0.02, 0.05, 1, 0.15 + 0.05 * k] > 0, lambda o, k: o.sum(1) > 0.1 * k]
+)
+def test_a_formula_that_was_written_down_beforehand_balances_nothing(act):
+    for seed in range(8):
+        found = verdict_on(EXERCISES["capstone"], lambda make, s: lambda o: act(o, s % 3).astype(np.int64), seed)
+        assert found.status == "wrong"
+
+
+def test_a_trainer_as_lessons_of_0_1_0_ask_for_it_trains_in_the_disguise_as_well():
+    trainer = EXERCISES["capstone"].accepts[0]
+    check(lambda seed: trainer(lambda num_envs: rollouts.make("CartPole-v1", num_envs), seed), "capstone")
+    assert rollouts.make("CartPole-v1", 2).unwrapped.num_envs == 2
+
+
+def test_looking_behind_the_disguise_makes_the_same_policy_every_time():
+    message = str(failure(lambda make, seed: controller(make, 0), "capstone"))
+    assert message.startswith("capstone acts exactly alike after every training, whatever the world")
+
+
 def test_low_returns_are_told_training_by_training():
-    message = str(failure(lambda seed: controller(seed) if seed % 3 else lambda o: np.zeros(len(o), int), "capstone"))
+    def answer(make, seed):
+        return controller(make, seed) if seed % 3 else lambda observations: np.zeros(len(observations), int)
+
+    message = str(failure(answer, "capstone"))
     assert re.match(r"capstone reached a mean return of \d+\.\d in 100 fresh episodes after 3 trainings\.", message)
     for number in (1, 2, 3):
         assert re.search(rf"got +training {number} +mean return \d+\.\d, from \d+ to \d+", message)
@@ -541,7 +560,7 @@ def test_low_returns_are_told_training_by_training():
     ],
 )
 def test_unusable_actions_are_one_clear_sentence(act, words):
-    message = str(failure(lambda seed: act, "capstone"))
+    message = str(failure(lambda make, seed: act, "capstone"))
     assert message.startswith(words)
     assert "(case 1 of 3)" in message
 
@@ -549,7 +568,7 @@ def test_unusable_actions_are_one_clear_sentence(act, words):
 def test_training_that_does_not_end_is_stopped(monkeypatch):
     monkeypatch.setitem(EXERCISES, "capstone", Exercise(**{**EXERCISES["capstone"].__dict__, "time_limit": 0.3}))
 
-    def endless(seed):
+    def endless(make, seed):
         while True:
             pass
 
@@ -559,7 +578,7 @@ def test_training_that_does_not_end_is_stopped(monkeypatch):
 def test_the_packages_own_trainer_is_no_answer():
     from pgcourse import reinforce
 
-    def borrowed(seed):
+    def borrowed(make, seed):
         policy, _ = reinforce.train("CartPole-v1", seed=seed, iterations=1)
         return lambda observations: policy.act(observations, np.random.default_rng(0))
 
@@ -567,7 +586,7 @@ def test_the_packages_own_trainer_is_no_answer():
 
 
 def test_a_blank_trainer_is_not_attempted(capsys):
-    def stub(seed):
+    def stub(make, seed):
         raise NotImplementedError
 
     check(stub, "capstone")

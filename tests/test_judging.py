@@ -418,6 +418,7 @@ def test_the_seeds_and_the_dice_come_from_the_checks_seed():
     for seed in (1, 1, 2):
         assert verdict_on(EXERCISES["capstone"], call, seed).sentence == "capstone stops here"
     first, again, other = seen[0], seen[2], seen[4]
-    assert first == again != other
-    assert list(first) == ["seed"]
+    assert first["seed"] == again["seed"] != other["seed"]
+    assert first["mixing"].tolist() == again["mixing"].tolist() != other["mixing"].tolist()
+    assert list(first) == ["seed", "mixing", "swapped"]
     assert seen[1]["observations"].dtype == np.float64

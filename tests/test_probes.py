@@ -11,11 +11,12 @@ import threading
 import time
 import warnings
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from pgcourse import mdp
+from pgcourse import mdp, rollouts
 from pgcourse.exercises.cases import case
 from pgcourse.judging.calling import MAX_ENTRIES, Problem, probe
 
@@ -428,30 +429,50 @@ def test_surrogate_loss_without_a_gradient_is_a_problem(answer, kind):
 # The trainer: called once to train and again and again to act
 
 OBSERVATIONS = np.zeros((3, 4))
+OPEN = {"mixing": np.eye(4), "swapped": 0}
 
 
 def trained(act, seed=1):
-    def answer(seed):
+    def answer(make, seed):
         return act
 
-    assert probe(answer, {"seed": seed}, "capstone") == {"trained": np.array(True)}
-    return lambda: probe(answer, {"seed": seed, "observations": OBSERVATIONS}, "capstone")["actions"]
+    assert probe(answer, {"seed": seed, **OPEN}, "capstone") == {"trained": np.array(True)}
+    return lambda: probe(answer, {"observations": OBSERVATIONS}, "capstone")["actions"]
 
 
 def test_a_trainer_trains_once_and_then_acts():
     calls = []
 
-    def answer(seed):
+    def answer(make, seed):
         calls.append(seed)
         return lambda observations: calls.append(observations.dtype) or np.arange(len(observations)) % 2
 
-    probe(answer, {"seed": 7}, "capstone")
+    probe(answer, {"seed": 7, **OPEN}, "capstone")
     for _ in range(2):
-        actions = probe(answer, {"seed": 7, "observations": OBSERVATIONS}, "capstone")["actions"]
+        actions = probe(answer, {"observations": OBSERVATIONS}, "capstone")["actions"]
         assert actions.tolist() == [0, 1, 0]
     assert calls == [7, np.float32, np.float32]
-    probe(answer, {"seed": 7}, "capstone")
+    probe(answer, {"seed": 7, **OPEN}, "capstone")
     assert calls[3:] == [7], "asked to train it trains, whatever it did before"
+
+
+def test_a_trainer_makes_cartpoles_in_disguise():
+    mixing, seen = np.random.default_rng(0).normal(size=(4, 4)), []
+
+    def answer(make, seed):
+        envs, plain = make(3), rollouts.make("CartPole-v1", 3)
+        for shown, state in (
+            (envs.reset(seed=seed)[0], plain.reset(seed=seed)[0]),
+            (envs.step(np.array([0, 1, 1]))[0], plain.step(np.array([1, 0, 0]))[0]),
+        ):
+            np.testing.assert_allclose(shown, state @ mixing, rtol=0, atol=1e-6)
+            assert shown.dtype == np.float32
+        values = [*vars(envs).values(), *vars(make).values()]
+        seen.append(not any(isinstance(value, np.ndarray | gymnasium.vector.VectorEnv) for value in values))
+        return len
+
+    probe(answer, {"seed": 7, "mixing": mixing, "swapped": 1}, "capstone")
+    assert seen == [True], "nothing shows the disguise"
 
 
 def test_only_the_answer_that_was_trained_last_acts():

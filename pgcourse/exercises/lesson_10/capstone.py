@@ -7,6 +7,7 @@ from pgcourse import rollouts
 from pgcourse.exercises import Exercise, Misconception, Trial
 from pgcourse.exercises.cases import case
 from pgcourse.exercises.lesson_10.shared import mean_of_others, recipe
+from pgcourse.judging import calling
 from pgcourse.judging.calling import Problem
 from pgcourse.judging.statuses import Status
 from pgcourse.policies import MLP
@@ -19,31 +20,45 @@ CHANCE = 30  # a coin toss keeps the pole up for 22 steps on average, and 100 co
 
 
 def _capstone_cases(seed):
-    """Training seeds that follow one another, and dice for the fresh episodes."""
+    """Training seeds that follow one another, each with a disguise, and dice for the fresh episodes."""
     rng = np.random.default_rng(seed)
     first = int(rng.integers(10**6))
     dice = rng.integers(10**6, size=len(EPISODES)).tolist()
-    return [case(seed=first + k, episodes=EPISODES[k], dice=dice[k]) for k in range(len(EPISODES))]
+    return [case(seed=first + k, **_disguise(rng), episodes=EPISODES[k], dice=dice[k]) for k in range(len(EPISODES))]
+
+
+def _disguise(rng):
+    """The readings, brought to one size, turned by any rotation of four dimensions; and whether left is right."""
+    rotation, _ = np.linalg.qr(rng.normal(size=(4, 4)))
+    return {"mixing": np.diag([0.5, 0.5, 5, 0.5]) @ rotation, "swapped": int(rng.integers(2))}
 
 
 def _play(call, inputs):
-    """Trains once, asks the trained one about 200 observations, and plays fresh episodes with it."""
-    seed, rng = inputs["seed"], np.random.default_rng(inputs["dice"])
+    """Trains once, asks the trained one about 200 states, and plays fresh episodes with it, all in the same disguise.
+
+    answers: to the states, whatever they were disguised as. open: what it earns in CartPoles without a disguise, where
+    it fails in its own.
+    """
+    mixing, swapped, episodes = inputs["mixing"], inputs["swapped"], inputs["episodes"]
+    rng = np.random.default_rng(inputs["dice"])
 
     def act(observations, _):
-        outcome = call({"seed": seed, "observations": np.asarray(observations, dtype=np.float64)})
+        outcome = call({"observations": np.asarray(observations, dtype=np.float64)})
         return _checked(outcome["actions"], len(observations))
 
+    def returns(envs):
+        return rollouts.collect(envs, SimpleNamespace(act=act), envs.num_envs, rng).total_rewards.astype(np.float64)
+
     try:
-        call({"seed": seed})
-        asked = np.random.default_rng(0).uniform(-1, 1, (200, 4)) * [2, 2, 0.2, 2]
-        answers = act(asked, None)
-        envs = rollouts.make("CartPole-v1", inputs["episodes"])
-        fresh = rollouts.collect(envs, SimpleNamespace(act=act), inputs["episodes"], rng)
+        call({"seed": inputs["seed"], "mixing": mixing, "swapped": swapped})
+        states = np.random.default_rng(0).uniform(-1, 1, (200, 4)) * [2, 2, 0.2, 2]
+        answers = act(states @ mixing, None) ^ swapped
+        fresh = returns(calling.DisguisedCartPoles(episodes, mixing, swapped))
+        plain = returns(rollouts.make("CartPole-v1", 10)) if fresh.mean() < GOAL else fresh
     except Problem as problem:
         known = KEYS.get(problem.key, problem.key)
         raise Problem(problem.kind, problem.message, known) from None
-    return {"returns": fresh.total_rewards.astype(np.float64), "answers": answers}
+    return {"returns": fresh, "answers": answers, "open": plain}
 
 
 KEYS = {
@@ -84,14 +99,17 @@ def _assess(outcomes):
         for k, (mean, each) in enumerate(zip(means, (o["returns"] for o in outcomes), strict=True), 1)
     )
     if returns.mean() >= GOAL:
-        sentence = "acts exactly alike after every training, whatever the seed: expected one that learns each time"
+        sentence = "acts exactly alike after every training, whatever the world: expected one that learns each time"
         return sentence, 1, rows, "the same policy after every training"
     rows += (("expected", "all together", f"mean return {GOAL} or more"),)
-    return f"reached a mean return of {returns.mean():.1f} {of}", worst + 1, rows, _symptom(means, answers)
+    symptom = _symptom(means, min(outcome["open"].mean() for outcome in outcomes))
+    return f"reached a mean return of {returns.mean():.1f} {of}", worst + 1, rows, symptom
 
 
-def _symptom(means, answers):
+def _symptom(means, in_the_open):
     """Which mistake low returns look like, by what a policy does: the name of a misconception."""
+    if in_the_open >= GOAL:
+        return "trained in another world"
     if means.max() >= GOAL:
         return "not every training succeeds"
     if means.max() > CHANCE:
@@ -116,25 +134,25 @@ def _one_episode_each(envs, act, seed):
 
 def _linear_trainer(sign=1, batches=40, enough=490, baseline=lambda returns, mask: returns.mean(0), acts=None):
     """A linear policy, its gradient by hand, and Adam by hand: the quickest of the right answers."""
-    scale = np.array([0.5, 0.5, 5, 0.5])
 
-    def capstone(seed):
+    def capstone(make, seed):
         rng = np.random.default_rng(seed)
-        envs = rollouts.make("CartPole-v1", 32)
+        envs, good = make(32), 0
         theta, first, second = np.zeros((3, 4))
 
         def right(observations):
-            return 1 / (1 + np.exp(-(observations * scale) @ theta))
+            return 1 / (1 + np.exp(-observations @ theta))
 
         def act(observations):
             return (rng.random(len(observations)) < right(observations)).astype(np.int64)
 
         for k in range(batches):
             observations, actions, mask = _one_episode_each(envs, act, int(rng.integers(2**31)))
-            if mask.sum(1).mean() >= enough:
+            good = good + 1 if mask.sum(1).mean() >= enough else 0
+            if good == 2:
                 break
             advantages = recipe(baseline=baseline)(mask * 1.0, mask, 0.99)
-            score = (actions - right(observations))[..., None] * observations * scale
+            score = (actions - right(observations))[..., None] * observations
             gradient = sign * (score * advantages[..., None]).sum((0, 1)) / len(mask)
             first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
             step = first / (1 - 0.9 ** (k + 1)) / (np.sqrt(second / (1 - 0.999 ** (k + 1))) + 1e-8)
@@ -144,10 +162,10 @@ def _linear_trainer(sign=1, batches=40, enough=490, baseline=lambda returns, mas
     return capstone
 
 
-def _network_trainer(seed):
+def _network_trainer(make, seed):
     """The package's network, torch's Adam, actions as a tensor."""
     rng = np.random.default_rng(seed)
-    envs = rollouts.make("CartPole-v1", 32)
+    envs = make(32)
     policy = MLP(4, 2, rng, hidden=(24,))
     optimizer = torch.optim.Adam(policy.parameters(), lr=0.05)
     done = 0
@@ -162,24 +180,24 @@ def _network_trainer(seed):
     return lambda observations: policy(observations).logits.argmax(1)
 
 
-def _single_precision_trainer(seed):
+def _single_precision_trainer(make, seed):
     """A float32 module that is handed the observations as they come, and samples."""
     generator = torch.Generator().manual_seed(seed)
-    features = torch.tensor([0.5, 0.5, 5, 0.5])
     theta = torch.zeros(4, 2, requires_grad=True)
     optimizer = torch.optim.Adam([theta], lr=0.3)
-    envs = rollouts.make("CartPole-v1", 32)
+    envs, good = make(32), 0
 
     def act(observations):
         with torch.no_grad():
-            probs = ((torch.as_tensor(observations) * features) @ theta).softmax(1)
+            probs = (torch.as_tensor(observations) @ theta).softmax(1)
             return probs.multinomial(1, generator=generator)[:, 0].numpy()
 
     for _ in range(40):
         observations, actions, mask = _one_episode_each(envs, act, int(torch.randint(2**31, (), generator=generator)))
-        if mask.sum(1).mean() >= 490:
+        good = good + 1 if mask.sum(1).mean() >= 490 else 0
+        if good == 2:
             break
-        logits = (torch.as_tensor(observations[mask]) * features) @ theta
+        logits = torch.as_tensor(observations[mask]) @ theta
         log_probs = logits.log_softmax(1)[torch.arange(mask.sum()), torch.as_tensor(actions[mask])]
         advantages = torch.as_tensor(recipe()(mask * 1.0, mask, 0.99)[mask])
         optimizer.zero_grad()
@@ -188,20 +206,21 @@ def _single_precision_trainer(seed):
     return act
 
 
-def _controller(seed):
-    """Balances without having learned anything, each time a little differently."""
-    lean = 0.2 + 0.001 * (seed % 100)
-    return lambda observations: (observations @ [0.02, 0.05, 1.0, lean] > 0).astype(np.int64)
+def _controller(make, seed):
+    """Balances without having learned anything, by looking behind the disguise, each time a little differently."""
+    hidden = dict(zip(make.__code__.co_freevars, (cell.cell_contents for cell in make.__closure__), strict=True))
+    weights = np.linalg.inv(hidden["mixing"]) @ [0.02, 0.05, 1.0, 0.2 + 0.001 * (seed % 100)]
+    return lambda observations: (observations @ weights > 0) ^ hidden["swapped"]
 
 
-def _coin(seed):
+def _coin(make, seed):
     rng = np.random.default_rng(seed)
     return lambda observations: rng.integers(2, size=len(observations))
 
 
 def _acting(change):
     """An answer whose actions go wrong on their way."""
-    return lambda seed: lambda observations: change(_controller(seed)(observations))
+    return lambda make, seed: lambda observations: change(_controller(make, seed)(observations))
 
 
 EXERCISE = Exercise(
@@ -211,9 +230,9 @@ EXERCISE = Exercise(
     points=8,
     minutes=60,
     difficulty=3,
-    signature="capstone(seed) -> act, with act(observations (N,4)) -> actions (N,), integers 0 or 1",
+    signature="capstone(make, seed) -> act, with act(observations (N,4)) -> actions (N,), integers 0 or 1",
     cases=_capstone_cases,
-    oracle=lambda seed, episodes, dice: {"mean return": float(GOAL)},
+    oracle=lambda seed, mixing, swapped, episodes, dice: {"mean return": float(GOAL)},
     probe="capstone",
     time_limit=100,
     trial=Trial(_play, _assess),
@@ -257,22 +276,28 @@ EXERCISE = Exercise(
             _linear_trainer(batches=3),
         ),
         Misconception(
+            "trained in another world",
+            "It balances a CartPole that nobody has disguised. The one it is judged in is another: train in the "
+            "environments that `make` gives.",
+            lambda make, seed: _linear_trainer()(lambda num_envs: rollouts.make("CartPole-v1", num_envs), seed),
+        ),
+        Misconception(
             "not every training succeeds",
             "One training succeeds and another does not. Run it for ten seeds of your own: is the step too long, the "
             "batch too small, or is the end declared too soon?",
-            lambda seed: _controller(seed) if seed % 3 else _coin(seed),
+            lambda make, seed: _controller(make, seed) if seed % 3 else _coin(make, seed),
         ),
         Misconception(
             "the same policy after every training",
-            "It balances, and after three trainings with three seeds it does exactly the same. Is the seed used? Is "
-            "there something in it that learns?",
-            lambda seed: _controller(0),
+            "It balances, and under three disguises it does exactly the same. Is the seed used? Is there something in "
+            "it that learns?",
+            lambda make, seed: _controller(make, 0),
         ),
         Misconception(
             "something else than a function",
             "The check needs your trained policy in a form that it can ask. Return a function that takes observations "
             "and gives actions.",
-            lambda seed: (_coin(seed), []),
+            lambda make, seed: (_coin(make, seed), []),
         ),
         Misconception(
             "act returns nothing",
@@ -282,7 +307,7 @@ EXERCISE = Exercise(
         Misconception(
             "the distribution instead of actions",
             "What you return gives a distribution over actions. Somebody still has to choose one.",
-            lambda seed: MLP(4, 2, np.random.default_rng(seed)),
+            lambda make, seed: MLP(4, 2, np.random.default_rng(seed)),
         ),
         Misconception(
             "one action for all rows",
