@@ -213,6 +213,26 @@ def totals(rewards, mask):
         assert noticed.message.startswith("calls pgcourse.trajectories.Trajectories.total_rewards, ")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "calling.KINDS['surrogate_loss'] = lambda answer, given: {'log_probs.grad': -given['log_probs']}",
+        "calling._surrogate_loss.__code__ = (lambda answer, given: {'log_probs.grad': given['mask'] * 1.0}).__code__",
+        "calling._identical = lambda given, original: True",
+        "calling._Supervision.on = lambda self: calling.redirect_stderr(None)",
+    ],
+)
+def test_an_answer_that_puts_itself_between_is_told_so(warm, change):
+    inputs = {"log_probs": -np.ones((1, 2)), "total_rewards": np.ones(1), "mask": np.ones((1, 2), dtype=bool)}
+    loss = "lambda log_probs, r, mask: -(log_probs * mask * r[:, None]).sum() / len(r)"
+    with warm.jail() as jail:
+        jail.run(f"from pgcourse.judging import calling\nloss = {loss}")
+        assert "log_probs.grad" in jail.call("loss", inputs, "surrogate_loss", 2)
+        assert jail.run(change)[0] == "passed"
+        told = jail.call("loss", inputs, "surrogate_loss", 2)
+        assert (told.kind, told.message[:29]) == ("mutated", "changed pgcourse.judging.call")
+
+
 def test_a_reference_that_does_not_exist_is_named():
     with pytest.raises(LookupError, match=r"pgcourse\.mdp has no function missing"):
         stripped.without("def there(): pass", {"missing", "there"}, "mdp")

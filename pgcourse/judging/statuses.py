@@ -25,7 +25,7 @@ class Status(StrEnum):
     UNREADABLE = "unreadable", "wrong", "gave something that cannot be judged"
     REFERENCE = "reference", "wrong", "calls the package's own answer"
     RAISED = "raised", "raised", "raised an error"
-    MUTATED = "mutated", "wrong", "changed its input"
+    MUTATED = "mutated", "wrong", "changed what was not its own"
     NOT_A_FUNCTION = "not a function", "wrong", "is not a function"
     NOT_NUMBERS = "not numbers", "wrong", "did not return numbers"
     SHAPE = "shape", "wrong", "gave a result of the wrong shape"
