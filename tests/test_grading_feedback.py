@@ -131,7 +131,7 @@ def test_everything_has_its_place(origin, mixed):
             for line in filter(None, exercise["message"].splitlines()):
                 assert line in text
     assert "log(softmax) that overflows" in text
-    assert "the cell check-softmax_score was deleted" in text
+    assert "cells that were deleted: check-softmax_score" in text
     places = [text.index(part) for part in ("You added this cell", "print('MINE')\n", "MINE\n", "def nothing(: pass")]
     assert places == sorted(places)
     (figure,) = [attributes for tag, attributes in Page(html).elements if tag == "img"]

@@ -33,11 +33,12 @@ class Plan:
         self.leaned_on = needed(self._names, self._theirs | ran)
         self.runs = self._theirs | self.leaned_on
         self._answer = {name: self._bind(name) for name in lesson.exercises}
-        self.remarks = [
-            f"{name} stands in another cell than its own"
+        strays = [
+            name
             for name, numbers in self._answer.items()
             if numbers and not any(label(cells[n]).get("grade_id") == name for n in numbers)
         ]
+        self.remarks = [f"answers that stand in another cell than their own: {', '.join(strays)}"] * bool(strays)
 
     def _bind(self, name):
         return sorted(n for n in self._theirs if name in self._names[n].binds)

@@ -308,11 +308,12 @@ def _sort(lesson, cells):
         elif not is_check(source) and not _is_unchanged(lesson, number, cell):
             remarks.append(f"the cell {_name(source)} was there more than once")
             added.setdefault(after, []).append(cell)
-    for number, source in enumerate(lesson.source.cells):
-        if label(source) and number not in answers:
-            remarks.append(f"the cell {_name(source)} was deleted")
-        elif is_check(source) and not _is_known(lesson, number, answers[number]):
-            remarks.append(f"the cell {_name(source)} was edited, the course's own was used")
+    labelled = {number: source for number, source in enumerate(lesson.source.cells) if label(source)}
+    missing = [_name(source) for number, source in labelled.items() if number not in answers]
+    checks = [number for number, source in labelled.items() if number in answers and is_check(source)]
+    edited = [_name(labelled[number]) for number in checks if not _is_known(lesson, number, answers[number])]
+    for what, which in (("cells that were deleted", missing), ("checks that were edited, and ours used", edited)):
+        remarks += [f"{what}: {', '.join(which)}"] * bool(which)
     added = {_past_deleted(lesson, answers, number): theirs for number, theirs in added.items()}
     order = [number for number in found if number is not None and label(lesson.source.cells[number])]
     if list(dict.fromkeys(order)) != sorted(set(order)):
