@@ -397,6 +397,9 @@ def test_a_blank_after_an_answer_takes_nothing_away(submitted, course, tmp_path,
         classroom.grade_class([submitted], tmp_path / "out", course)
         assert scores(tmp_path / "out") == {"ada": 5}
     assert [line["event"] for line in log(tmp_path / "out")] == ["graded", "unchanged"]
+    kept = [path.read_bytes() for path in (course / "submitted/ada" / NAME).glob("*.ipynb")]
+    assert kept == [as_data(all_right(lesson(NAME)))]
+    assert len(list((course / "replaced").rglob("*.ipynb"))) == 1
 
 
 def test_an_essay_beside_its_cell_waits_in_formgrader(submitted, course, tmp_path, in_this_process):

@@ -149,7 +149,7 @@ class _Run:
         """(key, submission) of what is to be graded; None for what has a result, or will have none."""
         one, data = _read(one)
         key, result = self._find(one, data)
-        if one.path:
+        if one.path and not (result and self._takes_nothing_away(one, result)):
             one = replace(one, path=self.course.file_away(one.student, one.lesson, data, one.time), inode=None)
         if one.lesson not in self.known:
             self.outcome.unusable[one.student, one.lesson] = one.refusal[1]
@@ -160,6 +160,11 @@ class _Run:
             self._count(result, "known")
             self._enter(one, key, result)
         return None
+
+    def _takes_nothing_away(self, one, result):
+        """Whether it is a lesson as it was given out, from somebody whose earlier one still counts."""
+        older = self.book.latest.get((one.student, one.lesson))
+        return result["status"] == Status.UNCHANGED and bool(older and (self.book.load(older) or result)["notebook"])
 
     def _count(self, result, otherwise):
         status = Status(result["status"])
@@ -188,10 +193,11 @@ class _Run:
         if result["status"] == Status.UNCHANGED and result["notebook"]:
             result = {**result, "max_score": _points(result["notebook"]), "exercises": [], "notebook": None}
         row = _row(*place, result)
-        if result["status"] == Status.UNCHANGED and older and (self.book.load(older) or result)["notebook"]:
-            if self.book.load(key) is None:  # what was handed in before still counts
+        if self._takes_nothing_away(one, result):
+            if self.book.load(key) is None:
                 self.book.save(key, result)
                 self.book.note("unchanged", row, key)
+                self.course.take_back(*place)
             return
         if anew or self.book.load(key) is None:
             self.book.save(key, result)

@@ -121,8 +121,7 @@ class Course:
         """Puts what was handed in where nbgrader looks for it, and says where; what lay there is kept in `replaced`."""
         path = self._notebook("submitted", student, lesson)
         if path.is_symlink() or (path.exists() and path.read_bytes() != data):
-            number = len(list(self.folder.glob(f"{REPLACED}/{glob.escape(student)}/{lesson}-*.ipynb"))) + 1
-            older = self.folder / REPLACED / student / f"{lesson}-{number}.ipynb"
+            older = self._replaced(student, lesson, 1)
             older.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, older)
         if not path.exists():
@@ -131,6 +130,19 @@ class Course:
         if time and not (stamp.exists() and stamp.read_bytes()[:100] == time.encode()):
             write_atomically(stamp, time.encode())
         return path
+
+    def take_back(self, student, lesson):
+        """Has what was handed in last, and what it replaced, change places."""
+        path, older = self._notebook("submitted", student, lesson), self._replaced(student, lesson)
+        if path.exists() and older.exists():
+            newest = path.read_bytes()
+            write_atomically(path, older.read_bytes())
+            write_atomically(older, newest)
+
+    def _replaced(self, student, lesson, more=0):
+        """Where the last of the replaced ones is, or as many after it."""
+        number = len(list(self.folder.glob(f"{REPLACED}/{glob.escape(student)}/{lesson}-*.ipynb"))) + more
+        return self.folder / REPLACED / student / f"{lesson}-{number}.ipynb"
 
     def enter(self, student, lesson, key, result, time=""):
         """Enters a result, from anywhere, into the gradebook, and writes the autograded notebook."""

@@ -4,6 +4,7 @@ import ast
 import symtable
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -40,6 +41,7 @@ class Names:
     is_python: bool = False
 
 
+@lru_cache(maxsize=1024)  # a lesson's cells are in each submission of it
 def names(source):
     """The Names of a code cell as Jupyter reads it; never raises."""
     try:
