@@ -1,5 +1,7 @@
 """What a cell needs of other cells, and which cells of a lesson therefore run."""
 
+import time
+
 import pytest
 
 from pgcourse.grading.names import is_prose, names, needed
@@ -25,8 +27,9 @@ from pgcourse.grading.names import is_prose, names, needed
         ("a = [q * r for q in w for z in q if z]", "w r", "a"),
         ("match a:\n    case [b, *c]: d", "a d", "b c"),
         ("del x", "x", ""),
-        ("%%time\n!pip install numpy\nx = !ls\ny = z", "z get_ipython", "x y"),
-        ("%matplotlib inline\nnp?", "get_ipython", ""),
+        ("%%time\n!pip install numpy\nx = !ls\ny = z", "z", "x y"),
+        ("%matplotlib inline\nnp?\nif a:\n    %time b = f(c)\n    %timeit -n1 d", "a f c", "b"),
+        ("x = (a\n% b)", "a b", "x"),
         ("await f()", "f", ""),
         ("def", "", ""),
         ("(" * 10_000, "", ""),
@@ -42,6 +45,15 @@ def test_what_a_cell_needs_and_binds(source, needs, binds):
 def test_an_answer_of_another_name_is_seen_where_it_is_checked():
     source = "check(mine, 'f')\ncheck(lambda x: -x, name='g')\ncheck(h, 'h')\ncheck(mine)\ncheck(mine, 'no name')"
     assert names(source).checks == (("f", "mine"), ("g", "lambda x: -x"))
+
+
+def test_many_lines_of_ipythons_cost_no_time():
+    """IPython itself reads the whole cell again for each of them: a minute for this one."""
+    started = time.process_time()
+    assert names("!ls\n" * 20_000 + "x = 1").binds == {"x"}
+    assert names("a" + "\t" * 90_000 + "!ls").binds == set()
+    assert names("\t" * 90_000 + "?!").binds == set()
+    assert time.process_time() - started < 2
 
 
 def test_prose_in_a_code_cell():

@@ -1,12 +1,11 @@
 """Which names a cell binds, and which it needs from other cells: read off its text, nothing is run."""
 
 import ast
+import re
 import symtable
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-
-from IPython.core.inputtransformer2 import TransformerManager
 
 _EVALUATED = {  # the fields of a node as they are evaluated, where that is not how they stand, or not all
     ast.Assign: ("value", "targets"),
@@ -22,6 +21,12 @@ _EVALUATED = {  # the fields of a node as they are evaluated, where that is not 
     ast.ClassDef: ("decorator_list", "bases", "keywords"),
     **dict.fromkeys((ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp), ()),
 }
+_IPYTHONS = (  # a line of IPython's, and what stands for it
+    (re.compile(r"^([ \t]*)%(?:time|timeit)[ \t]+(?!-)(.+)$", re.MULTILINE), r"\1\2"),
+    (re.compile(r"^([ \t]*)[%!?].*$", re.MULTILINE), r"\1pass"),
+    (re.compile(r"^([ \t]*\w[\w, \t]*=[ \t]*)[%!].*$", re.MULTILINE), r"\1None"),
+    (re.compile(r"^([ \t]*)[\w.]+\?{1,2}[ \t]*$", re.MULTILINE), r"\1pass"),
+)
 _BINDS = {
     **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler), "name"),
     **dict.fromkeys((ast.MatchAs, ast.MatchStar), "name"),
@@ -47,7 +52,7 @@ def names(source):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            text = as_python(source)
+            text = _as_python(source)
             tree, table = ast.parse(text), symtable.symtable(text, "cell", "exec")
             needs, bound, checks = set(), set(), []
             for node in _in_order(tree):
@@ -63,12 +68,19 @@ def names(source):
     return Names(frozenset(needs | (later - bound)), frozenset(bound), tuple(checks), is_python=True)
 
 
-def as_python(source):
-    """The text without IPython's own syntax; of a cell magic, what it runs."""
+def _as_python(source):
+    """The text without IPython's own syntax, which costs IPython itself a long time where there is much of it; of a
+    cell magic, what it runs."""
     lines = source.lstrip().splitlines(keepends=True)
     while lines and lines[0].lstrip().startswith("%%"):
         lines = lines[1:]
-    return TransformerManager().transform_cell("".join(lines))
+    text = "".join(lines)
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        for pattern, instead in _IPYTHONS:
+            text = pattern.sub(instead, text)
+    return text
 
 
 def is_prose(source):
@@ -76,7 +88,7 @@ def is_prose(source):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            body = ast.parse(as_python(source)).body
+            body = ast.parse(_as_python(source)).body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return True
     return all(isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) for line in body)
