@@ -292,7 +292,10 @@ def test_the_most_points_of_a_lesson_do_not_depend_on_who_was_not_graded(tmp_pat
         def table(self):
             return []
 
-    made = [{"student": name, "lesson": NAME, "score": 0, "max_score": most} for name, most in (("a", 7), ("z", 0))]
+    made = [
+        {"student": name, "lesson": NAME, "score": 0, "max_score": most, "status": "wrong"}
+        for name, most in (("a", 7), ("z", 0))
+    ]
     exports.write(tmp_path, made, Course())
     assert "7" in (tmp_path / "canvas.csv").read_text().splitlines()[1]
 

@@ -153,7 +153,18 @@ SHAPES = {
     ),
     "one student's edition": ([FILE, f"{TEN}.ipynb"], ["class", "class"]),
     "one student's course": ([f"{FIVE}/{FILE}", f"{TEN}/{TEN}.ipynb"], ["class", "class"]),
-    "named by student": ([f"ada_{FILE}", f"{FIVE} - bob (1).ipynb"], ["ada", "bob"]),
+    "canvas, in a folder": (
+        [f"download/submissions/adal_11_901_{FILE}", f"download/submissions/bo_12_902_{FILE}"],
+        ["adal_11", "bo_12"],
+    ),
+    "moodle, flat, in a folder": (
+        [f"week 3/Ada_11_assignsubmission_file_{FILE}", f"week 3/Bob_12_assignsubmission_file_{FILE}"],
+        ["Ada_11", "Bob_12"],
+    ),
+    "sections": (
+        [f"HW5/section 1/{name}/{FILE}" for name in ("ada", "bob")] + [f"HW5/section 2/cyd/{FILE}"],
+        ["ada", "bob", "cyd"],
+    ),
     "one name in two forms": (
         [f"{normalize(form, 'José')}/{name}.ipynb" for form, name in (("NFC", FIVE), ("NFD", TEN))],
         ["José", "José"],
@@ -283,6 +294,40 @@ def test_a_name_that_two_systems_may_have_given_is_asked_for(found):
     with pytest.raises(collect.NothingToGrade, match="--from blackboard or --from canvas"):
         found([name])
     assert students(found([name], system="canvas")) == ["eve_66"]
+
+
+ASKED = {
+    "flat, in a folder of any name": ([f"eve/adal_11_901_{FILE}", f"eve/bo_12_902_{FILE}"], "in one folder, eve"),
+    "a section's name twice": ([f"week {n}/ada/{FILE}" for n in (1, 2)], "same names are in several"),
+    "two folders of classes": (
+        [f"{a}/{b}/{FILE}" for a in ("x", "y") for b in ("ada", "bob")],
+        "same names are in several",
+    ),
+    "files of any name": ([f"ada_{FILE}", "bob.ipynb"], "--from files"),
+    "files of any name by lesson": ([f"{FIVE}/ada.ipynb", f"{FIVE}/bob.ipynb"], "--from files"),
+    "one of canvas's and a stray": ([f"adal_11_901_{FILE}", f"bo_12_902_{FILE}", "dora.ipynb"], "as canvas gives them"),
+}
+
+
+@pytest.mark.parametrize("way", ASKED)
+def test_nothing_is_guessed(found, way):
+    names, question = ASKED[way]
+    with pytest.raises(collect.NothingToGrade, match=question):
+        found(names)
+
+
+def test_what_the_instructor_says_is_done(found):
+    named = found([f"ada_{FILE}", f"{FIVE} - bob (1).ipynb"], system="files")
+    assert students(named) == ["ada", "bob"]
+    assert set(found([f"{FIVE}/ada.ipynb", f"{TEN}/ada.ipynb"], system="files")) == {("ada", FIVE), ("ada", TEN)}
+    mixed = [f"late ones/{n}_assignsubmission_file/{FILE}" for n in ("Bob_12", "Cyd_13")]
+    assert students(found([f"Ada_11_assignsubmission_file/{FILE}", *mixed], system="moodle")) == [
+        "Ada_11",
+        "Bob_12",
+        "Cyd_13",
+    ]
+    stray = found([f"adal_11_901_{FILE}", f"bo_12_902_{FILE}", f"dora/{FILE}"], system="canvas")
+    assert students(stray) == ["adal_11", "bo_12", "dora"]
 
 
 def test_names_of_two_kinds_are_asked_for(found):

@@ -16,6 +16,7 @@ from nbgrader.plugins.zipcollect import FileNameCollectorPlugin
 from nbgrader.utils import parse_utc
 
 from pgcourse.grading import systems
+from pgcourse.grading.owners import COPY, LessonNames, owned
 from pgcourse.grading.places import TIMESTAMP, Found, NothingToGrade, lying, stem
 from pgcourse.grading.submission import Submission
 from pgcourse.judging.statuses import Status
@@ -23,13 +24,7 @@ from pgcourse.judging.statuses import Status
 MAX_NAME = 100  # characters of a student's name; databases have 128
 MAX_BYTES = 200  # of it, where a file's name has 255
 AT_ONCE = 2  # seconds, zip's own precision: files that far apart are of one moment
-COPY = re.compile(r"(-\d+| ?\(\d+\)| - Copy|-Copy\d+)$", re.IGNORECASE)  # what is added to a name that is taken
 MARKED = re.compile(r"~[0-9a-f]{8}$")  # on a name that is not the one given
-ASK = (
-    "{place}: everything is in one folder, {top}. If that is around a class, name {place}/{top}; if it is a student's "
-    "own, say --from folders; if a learning system made it, say which: --from {known}"
-)
-MIXED = "{place}: some names are as {some} gives them and some are not, {other} for one: say --from {known}"
 
 
 @dataclass(frozen=True)
@@ -54,13 +49,13 @@ def collect(places, lessons, scratch, settings=None, apart=(), system=None, look
     look: from a Submission to {lesson: number of answers} of those that it is of; without it only names tell.
     Raises NothingToGrade.
     """
-    owned = []
+    all_owned = []
     for number, place in enumerate(map(Path, places)):
         place = _submitted(place, lessons)
-        owned += _of_place(place, lying(place, Path(scratch, str(number)), apart), lessons, settings, system)
+        all_owned += _of_place(place, lying(place, Path(scratch, str(number)), apart), lessons, settings, system)
     look = look or (lambda _: {})
     groups, others = defaultdict(list), {}
-    for one in owned:
+    for one in all_owned:
         student, remarks = _presentable(one.student, "student")
         one = replace(one, student=student, remarks=(*remarks, *one.remarks))
         if one.file.other:
@@ -96,7 +91,7 @@ def _submitted(place, lessons):
 def _of_place(place, found, lessons, settings, system):
     """The files of a place as _Owned."""
     own = FileNameCollectorPlugin(config=settings, log=logging.Logger("pgcourse.collect", logging.CRITICAL))
-    taken, rest, by_name = [], [], _ByName(lessons)
+    taken, rest, by_name = [], [], LessonNames(lessons)
     for file in found:
         path = "/".join([*file.parts[:-1], f"{stem(file.name)}.ipynb"])
         match = own.collect(path) if own.named_regexp else None
@@ -106,12 +101,9 @@ def _of_place(place, found, lessons, settings, system):
             taken.append(_Owned(file, match["student_id"], lesson, name, time=time))
         else:
             rest.append(file)
-    rest, entries = _entries(place, rest, lessons, system)
-    times = {
-        file.parts[:-1]: time
-        for file in rest
-        if file.name == TIMESTAMP and _is_clock(file, lessons, entries) and (time := _time_in(file))
-    }
+    rest, entries = owned(place, rest, lessons, system)
+    clocks = [file for file in rest if file.name == TIMESTAMP and _is_clock(file, lessons, entries)]
+    times = {file.parts[:-1]: _when(file.content(100).decode(errors="replace")) for file in clocks}
     for file in rest:
         if file.name in (TIMESTAMP, systems.METADATA):
             continue
@@ -119,8 +111,7 @@ def _of_place(place, found, lessons, settings, system):
         if entry is None:
             if file.other:  # of the system's, or lying about: nobody's
                 continue
-            is_odd = file.refusal and file.refusal[0] == Status.UNSAFE_NAME
-            entry = systems.Entry(file.name if is_odd else by_name.without(stem(file.parts[0])) or place.stem)
+            entry = systems.Entry(file.parts[0])
         below = file.parts[1:] if len(file.parts) > 1 else ()
         names = (*filter(None, [entry.file]), *below) or (file.parts[0],)
         lesson, time = by_name.lesson(names), entry.time or times.get(file.parts[:-1]) or times.get(file.parts[:1], "")
@@ -132,125 +123,6 @@ def _of_place(place, found, lessons, settings, system):
             name = names[-1] or names[0]
             taken.append(_Owned(file, student, lesson, name, is_named, time, (*remarks, *together)))
     return taken
-
-
-class _ByName:
-    """Which lesson the names of a file and of the folders around it say, whatever case and signs are between words."""
-
-    def __init__(self, lessons):
-        self._lessons = {_plain(lesson): lesson for lesson in lessons}
-
-    def lesson(self, names):
-        """Of the course, or how what is none of its lessons may be called: by its folder, or by itself."""
-        for name in names[:-1]:
-            if name in self._lessons.values():
-                return name
-        for name in reversed(names):
-            inside = [lesson for plain, lesson in self._lessons.items() if plain in _plain(name)]
-            if len(inside) == 1:
-                return inside[0]
-        return names[0] if len(names) > 1 else COPY.sub("", stem(names[-1]))
-
-    def without(self, name):
-        """What a file's name says besides a lesson: whose it may be."""
-        found = [lesson for plain, lesson in self._lessons.items() if plain in _plain(name)]
-        if len(found) != 1:
-            return name
-        pattern = re.sub(r"[\W_]+", r"[\\W_]+", found[0])
-        return re.sub(rf"[\W_]*{pattern}[\W_]*", " ", COPY.sub("", name), count=1, flags=re.IGNORECASE).strip()
-
-
-def _plain(text):
-    return re.sub(r"[\W_]+", "_", text.casefold())
-
-
-def _entries(place, found, lessons, system):
-    """(the files without the folders around everything, {outermost part: systems.Entry}). Raises NothingToGrade."""
-    around, metadata = place.name, b""
-    while True:
-        metadata = next((_bytes(file) for file in found if file.parts == (systems.METADATA,)), metadata)
-        found = [file for file in found if file.parts[0] not in (TIMESTAMP, systems.METADATA)]
-        tops = dict.fromkeys(file.parts[0] for file in found if len(file.parts) > 1 or not file.other)
-        files = {file.parts[0] for file in found if len(file.parts) == 1}
-        loose = {file.parts[0] for file in found if len(file.parts) == 1 and not file.other} & set(tops)
-        everything = [*tops, *(files - set(tops))]  # a name of the system's may stand on what is no notebook
-
-        def read(name, everything=everything, around=around, metadata=metadata):
-            return systems.SYSTEMS[name](everything, lessons=lessons, around=around, metadata=metadata)
-
-        entries = read(system) if system not in (None, "folders") else {}
-        if entries and (len(tops) != 1 or set(tops) <= set(entries)):
-            return found, entries
-        if system is None and (entries := _recognised(place, read, tops, files)):
-            return found, entries
-        if system == "folders" or len(tops) != 1 or loose:
-            break
-        (top,) = tops
-        inner = [file.below(1) for file in found if len(file.parts) > 1]
-        if not _is_around(top, inner, lessons, place, system):
-            break
-        found, around = inner, top
-    if system not in (None, "folders"):
-        raise NothingToGrade(f"{place}: no name in it is as {system} gives them")
-    folders = [top for top in tops if top not in loose]
-    if folders and set(folders) <= set(lessons):
-        return _turned(place, found, lessons)
-    return found, systems.folders(folders)
-
-
-def _recognised(place, read, tops, files):
-    """The entries as the one system gives them that could have named all of them; {} where there is none."""
-    fits, some = {}, {}
-    for name in systems.SYSTEMS:
-        if name == "folders" or (name in systems.FLAT and not all(top in files or _is_zip(top) for top in tops)):
-            continue
-        entries = read(name)
-        named = [top for top in tops if top in entries]
-        if named and len(named) == len(tops):
-            fits[name] = entries
-        elif named:
-            some[name] = [top for top in tops if top not in entries]
-    if len({tuple(sorted((top, entries[top].student) for top in tops)) for entries in fits.values()}) > 1:
-        raise NothingToGrade(f"{place}: its names can be read in several ways: say --from {' or --from '.join(fits)}")
-    if fits:
-        return next(iter(fits.values()))
-    for name, strangers in some.items():
-        if name in ("moodle", "brightspace", "blackboard", "gradescope"):
-            if all(top in files for top in strangers):
-                return read(name)
-            raise NothingToGrade(MIXED.format(place=place, some=name, other=strangers[0], known=f"{name} or folders"))
-    return {}
-
-
-def _is_zip(name):
-    return name.lower().endswith(".zip")
-
-
-def _is_around(top, inner, lessons, place, system):
-    """Whether a folder in which everything is stands around a class, and is no student's. Raises NothingToGrade."""
-    below = {file.parts[0] for file in inner if len(file.parts) > 1}
-    named = (TIMESTAMP, systems.METADATA)
-    loose = [file for file in inner if len(file.parts) == 1 and not file.other and file.name not in named]
-    if loose or not below.isdisjoint(lessons):
-        return top in lessons and below.isdisjoint(lessons) and bool(below)
-    if not below:
-        return False
-    if system or top in lessons or systems.AROUND.search(top):
-        return True
-    by_name, seen, lessons_of = _ByName(lessons), set(), set(lessons)
-    held = {(f.parts[:-1], by_name.lesson(f.parts[1:])) for f in inner if len(f.parts) > 1 and not f.other}
-    is_nbgraders = any(not lessons_of.isdisjoint(file.parts[1:-1]) for file in inner)
-    if is_nbgraders or any(lesson in seen or seen.add(lesson) for _, lesson in held):
-        raise NothingToGrade(ASK.format(place=place, top=top, known=", ".join(systems.SYSTEMS)))
-    return False
-
-
-def _turned(place, found, lessons):
-    """Folders that are called as lessons are: of one student, whose the place is, or LESSON/STUDENT."""
-    if any(len(file.parts) == 2 and not file.other and file.name != TIMESTAMP for file in found):
-        return [replace(file, parts=(place.stem, *file.parts)) for file in found], systems.folders([place.stem])
-    found = [replace(f, parts=(f.parts[1], f.parts[0], *f.parts[2:])) for f in found if len(f.parts) > 2]
-    return found, systems.folders(dict.fromkeys(file.parts[0] for file in found))
 
 
 def _by_content(one, look):
@@ -326,17 +198,6 @@ def _is_clock(file, lessons, entries):
         return bool(systems.sakai([file.parts[0]]))
     entry = entries.get(file.parts[0])
     return len(file.parts) == 3 and file.parts[1] in lessons and entry is not None and entry.student == file.parts[0]
-
-
-def _time_in(file):
-    return _when(_bytes(file, 100).decode(errors="replace"))
-
-
-def _bytes(file, most=systems.MAX_METADATA):
-    try:
-        return _submission(_Owned(file, "", "", "")).read()[:most]
-    except OSError:
-        return b""
 
 
 def _when(text):

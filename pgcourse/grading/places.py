@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from unicodedata import normalize
 
-from pgcourse.grading.submission import MAX_FILE
+from pgcourse.grading.submission import MAX_FILE, Submission
 from pgcourse.grading.systems import METADATA
 from pgcourse.judging.statuses import Status
 
@@ -63,6 +63,13 @@ class Found:
 
     def below(self, number):
         return replace(self, parts=self.parts[number:])
+
+    def content(self, most=2**24):
+        """Its first bytes; none where it cannot be read."""
+        try:
+            return Submission("", "", self.path, inode=self.inode).read()[:most]
+        except OSError:
+            return b""
 
 
 def stem(name):

@@ -13,7 +13,6 @@ from datetime import datetime
 import yaml
 
 METADATA = "submission_metadata.yml"  # of Gradescope's, and says whose a folder is
-MAX_METADATA = 2**24  # bytes
 AROUND = re.compile(  # what a folder around a class is called, and no student
     r"submi(ss|tt)|abgabe|hand.?in|home.?work|assignment|exercise|lesson|class|course|students|download|export|upload"
     r"|archive|collected|exam|spring|summer|autumn|winter|semester|\b20\d\d\b|-\d\d-\d\d-\d{4}-\d\d-\d\d-\d\d$"
@@ -190,7 +189,9 @@ SYSTEMS = {
     "github": github,
     **FLAT,
     "folders": folders,
+    "files": folders,
 }
+UNMISTAKABLE = ("moodle", "brightspace", "blackboard", "gradescope")  # one name of theirs is no chance
 
 
 def is_late_file(name):
