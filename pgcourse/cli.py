@@ -153,10 +153,13 @@ def _grade(options, _):
     if outcome.left_out:
         print(f"{outcome.left_out} of other lessons were left out")
     print(f"{options.out}: grades.csv ({len(outcome.rows)} rows), report.html, feedback/, log.csv")
-    for (student, lesson), why in list(outcome.unusable.items())[:MAX_NAMED]:
-        print(f"unusable: {student}{lesson and f', {lesson}'}: {why}", file=sys.stderr)
-    if len(outcome.unusable) > MAX_NAMED:
-        print(f"and {len(outcome.unusable) - MAX_NAMED} more, see grades.csv", file=sys.stderr)
+    moved = {place: f"{was:g} → {now:g} points, by another file" for place, (was, now) in outcome.fell.items()}
+    kept = {place: f"the earlier one still counts, of the later {why}" for place, why in outcome.kept.items()}
+    for what, places in (("unusable", outcome.unusable), ("fell", moved), ("kept", kept)):
+        for (student, lesson), why in list(places.items())[:MAX_NAMED]:
+            print(f"{what}: {student}{lesson and f', {lesson}'}: {why}", file=sys.stderr)
+        if len(places) > MAX_NAMED:
+            print(f"{what}: and {len(places) - MAX_NAMED} more, see grades.csv and log.csv", file=sys.stderr)
     failed = outcome.failed + len(outcome.not_entered)
     if failed:
         print(f"{failed} could not be graded, see the reasons in grades.csv; run the same again", file=sys.stderr)

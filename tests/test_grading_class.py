@@ -389,17 +389,30 @@ def test_what_became_of_each_is_told_apart(submitted, course, tmp_path, in_this_
     assert f"no lesson 5, expected one of {NAME}" in capsys.readouterr().err
 
 
-def test_a_blank_after_an_answer_takes_nothing_away(submitted, course, tmp_path, in_this_process):
+@pytest.mark.parametrize("later", [as_data(lesson(NAME).release), b""], ids=["blank", "empty"])
+def test_a_file_with_nothing_in_it_takes_nothing_away(submitted, course, tmp_path, in_this_process, capsys, later):
     write(submitted, "ada", all_right(lesson(NAME)))
     classroom.grade_class([submitted], tmp_path / "out", course)
-    write(submitted, "ada", lesson(NAME).release)
+    write(submitted, "ada", later)
     for _ in range(2):
-        classroom.grade_class([submitted], tmp_path / "out", course)
+        cli.main(["grade", str(submitted), "--out", str(tmp_path / "out"), "--course", str(course)])
         assert scores(tmp_path / "out") == {"ada": 5}
-    assert [line["event"] for line in log(tmp_path / "out")] == ["graded", "unchanged"]
+        assert f"kept: ada, {NAME}: the earlier one still counts" in capsys.readouterr().err
+        assert "a later file was left aside" in (tmp_path / "out/report.html").read_text()
+    assert [line["event"] for line in log(tmp_path / "out")] == ["graded", "left aside"]
     kept = [path.read_bytes() for path in (course / "submitted/ada" / NAME).glob("*.ipynb")]
     assert kept == [as_data(all_right(lesson(NAME)))]
     assert len(list((course / "replaced").rglob("*.ipynb"))) == 1
+
+
+def test_points_that_fall_are_named(submitted, course, tmp_path, in_this_process, capsys):
+    """An older archive after a newer one took three points, and only the log said so."""
+    command = ["grade", str(submitted), "--out", str(tmp_path / "out"), "--course", str(course)]
+    for answers, points in ((all_right(lesson(NAME)), 5), (answered(lesson(NAME), predicted_change=True), 2)):
+        write(submitted, "ada", answers)
+        assert cli.main(command) == 0
+        assert scores(tmp_path / "out") == {"ada": points}
+    assert f"fell: ada, {NAME}: 5 → 2 points, by another file" in capsys.readouterr().err
 
 
 def test_an_essay_beside_its_cell_waits_in_formgrader(submitted, course, tmp_path, in_this_process):

@@ -41,7 +41,9 @@ class Outcome:
     unchanged (a lesson as it was given out, which does not count), unusable (of no lesson of the course: somebody must
     look), or failed (by the grader's own fault).
     unusable: {(student, lesson): why}; not_entered: the same of those that nbgrader did not take into the gradebook.
-    left_out: how many were of other lessons than was asked for.
+    left_out: how many were of other lessons than was asked for. kept: {(student, lesson): why} of those of which an
+    earlier one still counts, because there is nothing to grade in the later; fell: {(student, lesson): (points before,
+    points now)} where another file took the place of a better one.
     """
 
     rows: list = field(default_factory=list)
@@ -54,6 +56,8 @@ class Outcome:
     left_out: int = 0
     unusable: dict = field(default_factory=dict)
     not_entered: dict = field(default_factory=dict)
+    kept: dict = field(default_factory=dict)
+    fell: dict = field(default_factory=dict)
 
     def sentence(self):
         """How many there were of each, those of which there were none left out but for the first two."""
@@ -162,9 +166,10 @@ class _Run:
         return None
 
     def _takes_nothing_away(self, one, result):
-        """Whether it is a lesson as it was given out, from somebody whose earlier one still counts."""
-        older = self.book.latest.get((one.student, one.lesson))
-        return result["status"] == Status.UNCHANGED and bool(older and (self.book.load(older) or result)["notebook"])
+        """Whether there is nothing to grade in it, from somebody whose earlier one was graded, and still counts."""
+        older = self.book.load(self.book.latest.get((one.student, one.lesson), ""))
+        is_empty = Status(result["status"]).outcome == "refused" and result["status"] != Status.NOT_GRADED
+        return is_empty and bool(older and older["notebook"]) and Status(older["status"]).outcome != "refused"
 
     def _count(self, result, otherwise):
         status = Status(result["status"])
@@ -194,9 +199,10 @@ class _Run:
             result = {**result, "max_score": _points(result["notebook"]), "exercises": [], "notebook": None}
         row = _row(*place, result)
         if self._takes_nothing_away(one, result):
+            self.outcome.kept[place] = result["reason"]
             if self.book.load(key) is None:
                 self.book.save(key, result)
-                self.book.note("unchanged", row, key)
+                self.book.note("left aside", row, key)
                 self.course.take_back(*place)
             return
         if anew or self.book.load(key) is None:
@@ -205,6 +211,8 @@ class _Run:
             if older and place in self.marks:
                 replaced = self.book.load(older) or _nothing(Status.LOST, LOST)
                 self.book.note("replaced", _row(*place, replaced, self.marks[place]), older)
+                if replaced["score"] > result["score"] and older != key:
+                    self.outcome.fell[place] = replaced["score"], result["score"]
             self.book.note("graded", row, key)
         if result["notebook"] and (anew or place not in self.marks or self.course.entered(*place) != key):
             try:
@@ -224,6 +232,8 @@ class _Run:
             result = self.book.load(key) or _nothing(Status.LOST, LOST)
             if (student, lesson) in self.outcome.not_entered:
                 result |= {"status": Status.NOT_GRADED, "reason": self.outcome.not_entered[student, lesson]}
+            if why := self.outcome.kept.get((student, lesson)):
+                result |= {"remarks": [*result["remarks"], f"a later file was left aside: {why}"]}
             mark = marks.get((student, lesson))
             has_page = bool(result["notebook"]) and lesson in lessons
             rows.append({**_row(student, lesson, result, mark), "has_page": has_page})
