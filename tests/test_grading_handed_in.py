@@ -118,6 +118,23 @@ def second_try_below_the_check(course):
     return notebook
 
 
+def then(later, *, looped=False):
+    """Right and checked in cells of their own, with the locked ones blank; and what comes later."""
+
+    def theirs(course):
+        notebook = nbformat.from_dict(course.release)
+        for name, source in zip((CHANGE, PREDICTION), sources(course), strict=True):
+            checked = f"ck = check\nfor f, what in [({name}, '{name}')]: ck(f, what)" if looped else f"check({name})"
+            notebook.cells += [
+                code(f"def {name}(*given):\n    return 0.0\ncheck({name})"),
+                code(f"{source}\n{checked}"),
+            ]
+        notebook.cells += [code(later)]
+        return notebook
+
+    return theirs
+
+
 def begun_with(line):
     def theirs(course):
         one, two = sources(course)
@@ -137,6 +154,9 @@ CODE = {
     "a helper above": lambda course: helper(course, CHANGE),
     "a helper at the end": lambda course: helper(course, None),
     "a second try below the check": second_try_below_the_check,
+    "broken after it passed": then(f"def {CHANGE}(*given):\n    return 1.0\n{PREDICTION} = None"),
+    "gone after it passed": then(f"del {CHANGE}, {PREDICTION}"),
+    "checked in a loop": then(f"{CHANGE} = {PREDICTION} = 3", looped=True),
     "prints what the lesson defines": begun_with("print(theta)"),
     "!pip": begun_with("!pip install numpy"),
     "%pip": begun_with("%pip install numpy"),

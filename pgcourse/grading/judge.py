@@ -33,6 +33,7 @@ __getattr__ = renamed.attributes(__name__)
 
 MAX_SHOWN = 2**24  # bytes that all cells of a notebook may show and keep
 UNCHANGED = Status.UNCHANGED, "it is as it was given out, which counts as not handed in"
+ATTEMPTS = 3  # of what they checked as an exercise, the last ones first
 MAX_SOURCE = 4000  # characters of an answer that are kept for the report
 
 
@@ -107,8 +108,6 @@ def _graded(lesson, notebook, seed, warm, remarks, refusal):
             elif refusal is None and number in plan.runs:
                 _, shown = execution.run(cell.source, plan.exercise(number))
                 cell.outputs = [_as_output(output) for output in shown]
-                for name, expression in plan.checks(number):
-                    execution.run(f"_checked_{name} = {expression}")
                 if number in plan.leaned_on:
                     cell.metadata["pgcourse"] = {"leaned_on": True}
         for number, entry in exercises.items() if refusal is None else ():
@@ -148,17 +147,15 @@ def _run_imports(lesson, execution):
 
 def _judged_again(plan, number, entry, seed, execution):
     """The entry of an exercise that has failed, once all cells have run: its function, or what it calls, may stand
-    further down, or have another name than the exercise's."""
-    cell, name = plan.cell(number), entry["name"]
-    tries = [None] * plan.may_pass_later(number, name)
-    tries += [f"{name} = _checked_{name}"] * plan.is_checked_as_another(name)
-    for source in tries:
-        shown = cell.outputs
-        if source:
-            execution.run(source, name)
-        if (again := _judge(cell, seed, execution, None))["status"] == Status.PASSED:
+    further down, or it was something else that they checked as this exercise."""
+    cell, shown = plan.cell(number), plan.cell(number).outputs
+    for attempt in range(0 if plan.may_pass_later(number, entry["name"]) else 1, ATTEMPTS + 1):
+        again = _judge(cell, seed, execution, None, attempt)
+        if again["status"] == Status.PASSED:
             return again
-        cell.outputs = shown
+        if attempt and again["status"] == Status.NOT_DEFINED:
+            break
+    cell.outputs = shown
     return entry
 
 
@@ -206,11 +203,12 @@ class Execution:
                 return [*shown[:number], {"show": "… (this notebook shows more than is kept)"}]
         return shown
 
-    def call(self, name, inputs, kind, seconds, references=()):
-        """The named arrays or the Problem that the function of that name gave."""
+    def call(self, name, inputs, kind, seconds, references=(), attempt=0):
+        """The named arrays or the Problem that the function of that name gave, or what they checked as it: 1 is the
+        last, 2 the last but one."""
         seconds = min(seconds, self.deadline - time.monotonic())
         try:
-            outcome = self._open(seconds).call(name, inputs, kind, seconds, references)
+            outcome = self._open(seconds).call(name, inputs, kind, seconds, references, attempt)
         except JailDied as death:
             self._bury(death)
             return Problem(death.kind, str(death))
@@ -264,13 +262,14 @@ class Execution:
 class StandIn:
     """What a grade cell has in the place of the learner's function."""
 
-    def __init__(self, name, execution):
-        self.__name__, self._execution = name, execution
+    def __init__(self, name, execution, attempt=0):
+        self.__name__, self._execution, self.attempt = name, execution, attempt
 
     def __call__(self, *arguments):
         """For a grade cell of one's own that calls the function itself: plain arguments in, its array out."""
         inputs = {f"argument {number}": value for number, value in enumerate(arguments)}
-        outcome = self._execution.call(self.__name__, inputs, "function", self._execution.limits.cell_seconds)
+        seconds = self._execution.limits.cell_seconds
+        outcome = self._execution.call(self.__name__, inputs, "function", seconds, attempt=self.attempt)
         if isinstance(outcome, Problem):
             raise outcome
         return outcome["result"]
@@ -279,22 +278,22 @@ class StandIn:
 class _Names(dict):
     """The variables of a grade cell: `check`, what it assigns, and a StandIn for every other name."""
 
-    def __init__(self, execution, check):
+    def __init__(self, execution, check, attempt):
         super().__init__(check=check)
-        self._execution = execution
+        self._execution, self._attempt = execution, attempt
 
     def __missing__(self, name):
         if hasattr(builtins, name):
             raise KeyError(name)
-        return StandIn(name, self._execution)
+        return StandIn(name, self._execution, self._attempt)
 
 
-def _judge(cell, seed, execution, refusal):
+def _judge(cell, seed, execution, refusal, attempt=0):
     """Runs a grade cell, here; leaves its outputs in it and returns its entry in `exercises`."""
     started, printed, verdicts = time.monotonic(), io.StringIO(), []
 
     def check(answer, name=None, *, seed=0):
-        verdict = _verdict(EXERCISES[name or answer.__name__], answer.__name__, seed, execution)
+        verdict = _verdict(EXERCISES[name or answer.__name__], answer, seed, execution)
         verdicts.append(verdict)
         if verdict.status != Status.PASSED:
             raise checking.CheckFailed(messages.as_text(verdict), verdict)
@@ -305,7 +304,7 @@ def _judge(cell, seed, execution, refusal):
         if refusal:
             raise checking.CheckFailed(refusal[1])
         with contextlib.redirect_stdout(printed), _seeded(seed):
-            exec(compile(cell.source, "<grade cell>", "exec"), {}, _Names(execution, check))
+            exec(compile(cell.source, "<grade cell>", "exec"), {}, _Names(execution, check, attempt))
     except Exception as error:  # a grade cell may assert what it likes
         message = str(error) or type(error).__name__
         failure = nbformat.v4.new_output("error", ename=type(error).__name__, evalue=message, traceback=[message])
@@ -339,12 +338,12 @@ def _seeded(seed):
             os.environ["PGCOURSE_GRADING_SEED"] = before
 
 
-def _verdict(exercise, name, seed, execution):
+def _verdict(exercise, answer, seed, execution):
     """As `verdicts.judge` finds it. A result that it cannot even read, of other names say, is a failure."""
     watched = [reference for reference in exercise.references if reference in KEPT]  # the others are not there
 
     def call(inputs, seconds):
-        return execution.call(name, inputs, exercise.probe, seconds, watched)
+        return execution.call(answer.__name__, inputs, exercise.probe, seconds, watched, getattr(answer, "attempt", 0))
 
     try:
         return verdicts.judge(exercise, call, seed)

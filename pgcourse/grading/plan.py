@@ -59,10 +59,3 @@ class Plan:
         """Whether what is bound below a check may make another answer of it: its function, or what they need above."""
         needed = {exercise}.union(*(self._names[n].needs for n in self._theirs if n < number))
         return not needed.isdisjoint(name for n in self.runs if n > number for name in self._names[n].binds)
-
-    def checks(self, number):
-        """[(exercise, expression)] that a cell of theirs checks under another name than the exercise's."""
-        return [found for found in self._names[number].checks if number in self._theirs and found[0] in self._answer]
-
-    def is_checked_as_another(self, exercise):
-        return any(exercise == name for number in self._theirs for name, _ in self.checks(number))

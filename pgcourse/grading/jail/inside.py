@@ -42,6 +42,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.text import SList
 from traitlets.config import Config
 
+from pgcourse import checking
 from pgcourse.judging import calling
 
 USER, MOUNT, PID, NETWORK, IPC, UTS = 0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000
@@ -399,9 +400,15 @@ def is_ours(part):
 def answer(shell, header, inputs, whole):
     """The message that says what the student's function gave. whole: `code_of` what calls it, from before."""
     try:
-        if header["name"] not in shell.user_ns:
+        name, attempt = header["name"], header["attempt"]
+        found = (
+            checking.CHECKED.get(name, [])[-attempt:]
+            if attempt
+            else [shell.user_ns[n] for n in [name] if n in shell.user_ns]
+        )
+        if len(found) < max(1, attempt):
             raise calling.Problem("not defined", "is not defined")
-        function, how = shell.user_ns[header["name"]], (header["kind"], header["seconds"], header["references"])
+        function, how = found[0], (header["kind"], header["seconds"], header["references"])
         outputs = calling.watched_probe(function, inputs, *how)
         if code_of(calling) != whole:
             sentence = f"changed {calling.__name__}, by which it is called: leave the package as it is"

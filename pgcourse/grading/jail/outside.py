@@ -299,11 +299,14 @@ class Jail:
             raise self._break("its answer to a cell made no sense")
         return Status(status), [clean for output in outputs[:200] if (clean := _output(output, blobs, self.limits))]
 
-    def call(self, name, inputs, kind, seconds, references=()):
-        """What `calling.watched_probe` gave for the function of that name: named arrays, or a Problem (not raised)."""
+    def call(self, name, inputs, kind, seconds, references=(), attempt=0):
+        """What `calling.watched_probe` gave for the function of that name: named arrays, or a Problem (not raised).
+
+        attempt: for what was checked as it instead, 1 the last, 2 the last but one.
+        """
         entries, blobs = wire.encode(inputs)
         request = {"do": "call", "name": name, "kind": kind, "inputs": entries, "seconds": seconds}
-        request["references"] = [*references]
+        request |= {"references": [*references], "attempt": attempt}
         header, blobs = self._ask(request, blobs, seconds)
         try:
             if "problem" in header:

@@ -21,7 +21,11 @@ class CheckFailed(AssertionError):
     pass
 
 
+CHECKED = {}  # name: all that was checked as it, in order
+
+
 def check(answer, name=None, *, seed=0):
+    CHECKED.setdefault(name or getattr(answer, "__name__", None), []).append(answer)
     print("Checked when this is graded.")
 
 
