@@ -369,7 +369,7 @@ def test_the_newest_with_answers_counts_and_the_others_are_named(found, tmp_path
     (one,) = collect.collect([tmp_path / "in"], LESSONS, tmp_path / "s", look=looking)
     assert one.path.read_bytes() == b"5 copy"
     assert one.remarks[-1].startswith(
-        f"of 3 files for this lesson the newest with answers counts, {FIVE}-Copy1.ipynb, not"
+        f"of 3 files for this lesson the newest with answers counts, ada/{FIVE}-Copy1.ipynb"
     )
 
 

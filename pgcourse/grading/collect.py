@@ -17,12 +17,13 @@ from nbgrader.utils import parse_utc
 
 from pgcourse.grading import systems
 from pgcourse.grading.owners import COPY, LessonNames, owned
-from pgcourse.grading.places import TIMESTAMP, Found, NothingToGrade, lying, stem
+from pgcourse.grading.places import TIMESTAMP, Found, NothingToGrade, lying, shown, stem
 from pgcourse.grading.submission import Submission
 from pgcourse.judging.statuses import Status
 
 MAX_NAME = 100  # characters of a student's name; databases have 128
 MAX_BYTES = 200  # of it, where a file's name has 255
+MAX_SHOWN = 5  # files that are named beside the one that counts
 AT_ONCE = 2  # seconds, zip's own precision: files that far apart are of one moment
 MARKED = re.compile(r"~[0-9a-f]{8}$")  # on a name that is not the one given
 
@@ -159,10 +160,12 @@ def _choose(student, lesson, ones, lessons, look):
     remarks = tuple(dict.fromkeys(chosen.remarks))
     if len(chosen.file.parts) > 1 and chosen.file.parts[-2] == lesson and not chosen.is_named:
         remarks += (f"the file is called {name}, expected {lesson}.ipynb",)
-    if len(readable) > 1:
+    if others := [one for one in readable if one is not chosen and one.file.content() != chosen.file.content()]:
         which = "the newest with answers" if any(one.answers.get(lesson) for one in readable) else "the newest"
-        others = sorted({_presentable(one.name, "file")[0] for one in readable if one is not chosen})
-        remarks += (f"of {len(readable)} files for this lesson {which} counts, {name}, not {', '.join(others)}",)
+        names = [shown("/".join(one.file.parts[-3:])) for one in (chosen, *others[:MAX_SHOWN])]
+        remarks += (
+            f"of {1 + len(others)} files for this lesson {which} counts, {names[0]}, not {', '.join(names[1:])}",
+        )
     return Submission(student, lesson, chosen.file.path, chosen.time, remarks, None, chosen.file.inode)
 
 

@@ -36,14 +36,14 @@ _BINDS = {
 
 @dataclass(frozen=True)
 class Names:
-    """Of a cell: `needs` from elsewhere, `binds` for the cells after it; `checks` {exercise: expression} that it has
-    checked under another name than its own. Empty for what is no Python.
+    """Of a cell: what it `needs` from elsewhere and `binds` for the cells after it; the exercises it has `checked`.
+
+    Empty for what is no Python.
     """
 
     needs: frozenset[str] = frozenset()
     binds: frozenset[str] = frozenset()
-    checks: tuple[tuple[str, str], ...] = ()
-    is_python: bool = False
+    checked: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=1024)  # a lesson's cells are in each submission of it
@@ -54,18 +54,18 @@ def names(source):
             warnings.simplefilter("ignore")
             text = _as_python(source)
             tree, table = ast.parse(text), symtable.symtable(text, "cell", "exec")
-            needs, bound, checks = set(), set(), []
+            needs, bound, checked = set(), set(), set()
             for node in _in_order(tree):
                 if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
                     needs |= {node.id} - bound
                 elif isinstance(node, ast.Call):
-                    checks += _checked(node)
+                    checked |= _checked(node)
                 bound |= _bound(node)
             later, also_bound = _of_functions(table)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return Names()
     bound |= also_bound
-    return Names(frozenset(needs | (later - bound)), frozenset(bound), tuple(checks), is_python=True)
+    return Names(frozenset(needs | (later - bound)), frozenset(bound), frozenset(checked))
 
 
 def _as_python(source):
@@ -150,10 +150,9 @@ def _of_functions(table):
 
 
 def _checked(call):
-    """[(exercise, expression)] of `check(expression, "exercise")`, where the expression is not that name."""
+    """The exercise that `check(…)` is about, in a set."""
     if not (isinstance(call.func, ast.Name) and call.func.id == "check" and call.args):
-        return []
+        return set()
     answer, *more = [*call.args, *(word.value for word in call.keywords if word.arg == "name")]
-    name = next((one.value for one in more if isinstance(one, ast.Constant) and isinstance(one.value, str)), None)
-    is_other = name and name.isidentifier() and not (isinstance(answer, ast.Name) and answer.id == name)
-    return [(name, ast.unparse(answer))] if is_other else []
+    given = [one.value for one in more if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return set(given[:1]) or ({answer.id} if isinstance(answer, ast.Name) else set())

@@ -23,6 +23,7 @@ MAX_TOTAL = 2**35  # bytes that one zip may unpack to; a zip within it, MAX_FILE
 MAX_THEIRS = 100  # notebooks in a zip that a student handed in
 MAX_ZIP = 2**24  # bytes of it: the list of its files alone would take a hundred times as much memory
 DEPTH = 12  # of folders
+ZIPS = 3  # of a student's, one in another
 HEAD = 2**16  # bytes in which a notebook shows that it is one
 TIMESTAMP = "timestamp.txt"
 NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json|ipynb))?$", re.IGNORECASE)
@@ -88,7 +89,7 @@ def lying(place, scratch, apart=()):
         return list(_walk(place, scratch, apart))
     archive = next((path for path in (place, *place.parents) if path.is_file()), None)
     if archive is None:
-        raise NothingToGrade(f"{place} is neither a folder nor a zip")
+        raise NothingToGrade(f"{place} does not exist, or is neither a folder nor a zip")
     inner = place.relative_to(archive).parts
     found = [file.below(len(inner)) for file in _unpack(archive, scratch) if file.parts[: len(inner)] == inner]
     if inner and not found:
@@ -143,9 +144,9 @@ def _walk(root, scratch, apart):
                     pending.append((here, Path(entry.path)))
                 else:
                     yield _other((*here, ""))
-            elif entry.name.lower().endswith(".zip"):
+            elif _is_zip(entry.name, _head(entry.path)):
                 zips += 1
-                yield from _unpack_theirs(Path(entry.path), here, Path(scratch, f"theirs-{zips}"))
+                yield from _unpack_theirs(Path(entry.path), here, Path(scratch, f"theirs-{zips}"), ZIPS)
             else:
                 yield _regular(here, entry)
 
@@ -182,10 +183,15 @@ def _head(path):
 # Zips
 
 
-def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL):
+def _is_zip(name, head):
+    """Whether it is called so, or called a notebook and is one; a document's file is a zip as well, and not meant."""
+    return name.lower().endswith(".zip") or (bool(NOTEBOOK.search(name)) and head.startswith(b"PK\x03\x04"))
+
+
+def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL, zips=ZIPS):
     """What is in a zip, unpacked to numbered files in the folder; prefix: of a student's own, the parts it is at.
 
-    Raises NothingToGrade.
+    zips: how deep those within it are unpacked. Raises NothingToGrade.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     try:
@@ -194,28 +200,39 @@ def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL):
             if len(infos) > MAX_FILES:
                 raise NothingToGrade(f"{archive} holds {len(infos)} files, at most {MAX_FILES} are read")
             for number, info in enumerate(infos):
-                own = _parts(info.filename)
+                own = _parts(_name(info))
                 parts, path = (*prefix, *own), Path(folder, str(number))
                 if info.is_dir() or not own or any(HIDDEN.fullmatch(part) for part in own):
                     continue
-                is_zip = own[-1].lower().endswith(".zip") and not prefix
-                if not (is_zip or _is_wanted(own[-1]) or _is_notebook(_head_of(file, info))):
+                head = _head_of(file, info)
+                is_zip = _is_zip(own[-1], head) and zips > 0
+                if not (is_zip or _is_wanted(own[-1]) or _is_notebook(head)):
                     yield _other(parts, _zip_time(info))
                     continue
                 path, refusal, size = _extract(file, info, path, min(MAX_FILE, budget))
                 budget -= size
                 if is_zip and not refusal:
-                    yield from _unpack_theirs(path, parts, path.with_name(f"{path.name}.files"))
+                    yield from _unpack_theirs(path, parts, path.with_name(f"{path.name}.files"), zips - 1)
                     path.unlink()
                 else:
                     yield Found(parts, path, _zip_time(info), refusal)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         if isinstance(error, NothingToGrade):
             raise
-        raise NothingToGrade(f"{archive} is no zip that can be read: {error}") from None
+        raise NothingToGrade(
+            f"{archive} is no zip that can be read ({error}): unpack it, and name the folder"
+        ) from None
 
 
-def _unpack_theirs(path, parts, scratch):
+def _name(info):
+    """The name of a file in a zip; many programs write UTF-8 and do not say so."""
+    try:
+        return info.filename if info.flag_bits & 0x800 else info.filename.encode("cp437").decode()
+    except ValueError:
+        return info.filename
+
+
+def _unpack_theirs(path, parts, scratch, zips):
     """A zip that a student handed in; one in which there is nothing to grade is found as one notebook that is none."""
     why = "a zip that holds no notebook"
     try:
@@ -224,7 +241,7 @@ def _unpack_theirs(path, parts, scratch):
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_ZIP:
                 raise NothingToGrade("too large")
             found, count = [], 0
-            for file in _unpack(archive, scratch, parts, MAX_FILE):
+            for file in _unpack(archive, scratch, parts, MAX_FILE, zips):
                 found.append(file)
                 count += not file.other
                 if count > MAX_THEIRS or len(found) > HEAD:
@@ -259,6 +276,8 @@ def _extract(archive, info, path, most):
     """(path, refusal, bytes written) of one file of a zip."""
     if stat.S_ISLNK(info.external_attr >> 16):
         return None, IS_LINK, 0
+    if info.flag_bits & 1:
+        return None, (Status.NOT_A_NOTEBOOK, "it is locked with a password"), 0
     if _parts(info.filename) != _split(info.filename):
         return None, (Status.UNSAFE_NAME, "its name in the zip leads out of the folder, so it was not unpacked"), 0
     size = 0

@@ -1,5 +1,6 @@
 """Which cells of a submission run: all of theirs, and of the lesson's own those that theirs lean on."""
 
+from pgcourse.exercises import EXERCISES
 from pgcourse.grading.names import Names, names, needed
 from pgcourse.grading.submission import is_answer, is_check, label
 
@@ -33,12 +34,9 @@ class Plan:
         self.leaned_on = needed(self._names, self._theirs | ran)
         self.runs = self._theirs | self.leaned_on
         self._answer = {name: self._bind(name) for name in lesson.exercises}
-        strays = [
-            name
-            for name, numbers in self._answer.items()
-            if numbers and not any(label(cells[n]).get("grade_id") == name for n in numbers)
-        ]
-        self.remarks = [f"answers that stand in another cell than their own: {', '.join(strays)}"] * bool(strays)
+        foreign = {name for n in self._theirs for name in self._names[n].checked} - set(lesson.exercises)
+        foreign = sorted(foreign & set(EXERCISES))
+        self.remarks = [f"answers to other lessons' exercises, not graded here: {', '.join(foreign)}"] * bool(foreign)
 
     def _bind(self, name):
         return sorted(n for n in self._theirs if name in self._names[n].binds)

@@ -189,7 +189,7 @@ def _exercises_in(lesson, cells):
 def _says(cell):
     """The names that a cell binds, or checks something as."""
     found = _names_in(cell)
-    return found.binds | {name for name, _ in found.checks}
+    return found.binds | found.checked
 
 
 def _names_in(cell):
@@ -220,13 +220,23 @@ def read_cells(data):
         cells = [_cell(cell) for cell in notebook["cells"][:MAX_CELLS] if isinstance(cell, dict)]
         _limit_pictures(cells)
     except Exception as error:  # nbformat's conversions raise anything, json RecursionError
-        sentence = f"the file is no Jupyter notebook ({type(error).__name__})"
+        sentence = f"the file is no Jupyter notebook{_what_it_is(data) or f' ({type(error).__name__})'}"
         raise Unusable(Status.NOT_A_NOTEBOOK, sentence) from None
     if (length := sum(len(cell["source"]) for cell in cells)) > MAX_TEXT:
         raise Unusable(Status.TOO_LARGE, f"its cells hold {length} characters, at most {MAX_TEXT} are read")
     if not any(cell["source"].strip() for cell in cells):
         raise Unusable(Status.EMPTY, "the notebook has no cell with anything in it")
     return cells
+
+
+def _what_it_is(data):
+    kinds = {b"<": "a web page", b"PK": "a zip, or a document", b"%PDF": "a PDF", b"<<<<": "one with git's conflicts"}
+    found = [kind for start, kind in kinds.items() if data.lstrip()[:4].startswith(start)]
+    if not found and b"<<<<<<< " in data:
+        found = [kinds[b"<<<<"]]
+    if not found and data.lstrip()[:1] == b"{" and data.rstrip()[-1:] != b"}":
+        found = ["the beginning of one"]
+    return f" but {found[-1]}" if found else ""
 
 
 def _cell(cell):
@@ -295,11 +305,7 @@ def _sort(lesson, cells):
                 added.setdefault(after, []).append(cell)
             continue
         source = lesson.source.cells[number]
-        if (
-            _is_ours(source)
-            and not _is_known(lesson, number, cell)
-            and (_names_in(cell).binds or _names_in(cell).checks)
-        ):
+        if _is_ours(source) and not _is_known(lesson, number, cell) and _says(cell):
             added.setdefault(min(after, number - 1), []).append(cell)  # what they wrote into it may be their answer
         if last[number] == position:
             after, answers[number] = number, cell

@@ -34,7 +34,7 @@ def page(rows, title="A class on policy gradients", known=frozenset(), feedback=
     rows = [row for row in rows if row["status"] != Status.UNCHANGED]
     rows = [row | {"exercises": []} if shared.is_refused(row) else row for row in rows]
     without = {(row["student"], row["lesson"]) for row in rows if not row.get("has_page", True)}
-    shares = [_share(row) for row in rows]
+    shares = [_share(row) for row in rows if row["max_score"]]  # else it is of no lesson
     look = [{"row": row, "why": why} for row in rows if (why := reasons_to_look(row))]
     groups = suspicious(rows, known)
     return shared.rendered(
@@ -45,7 +45,7 @@ def page(rows, title="A class on policy gradients", known=frozenset(), feedback=
         students=len({row["student"] for row in rows}),
         median=median(shares) if shares else 0,
         look=look,
-        lessons=lessons(rows),
+        lessons=lessons([row for row in rows if row["max_score"]]),
         exercises=exercises(rows),
         misconceptions=misconceptions(rows),
         unknown=sum(_outcome(e) == "wrong" and not e["misconception"] for row in rows for e in row["exercises"]),
