@@ -233,6 +233,24 @@ def question_with(essay):
     return theirs
 
 
+def photo(course):
+    notebook = right(course)
+    notebook.cells[index(notebook, WRITTEN)].attachments = {"a.png": {"image/png": "aaaa"}}
+    return notebook
+
+
+def edited(change):
+    """The text of the question, in other words or other signs."""
+
+    def theirs(course):
+        notebook = right(course)
+        cell = notebook.cells[index(notebook, WRITTEN) - 1]
+        cell.source = change(cell.source)
+        return notebook
+
+    return theirs
+
+
 def without_the_question(course):
     notebook = with_words(course, text(ESSAY), instead=True)
     del notebook.cells[index(right(course), WRITTEN) - 1]
@@ -263,6 +281,10 @@ WORDS = {
     "as a text in code": lambda course: with_words(course, code(f"'''{ESSAY}'''")),
     "as no Python": lambda course: with_words(course, code(ESSAY)),
     "in the question": question_with(ESSAY),
+    "as a comment in an answer": begun_with(f"# {ESSAY}\n#  {ESSAY}"),
+    "as a variable": lambda course: with_words(course, code(f"mine = '{ESSAY} {ESSAY}'"), of=CHANGE),
+    "shown by code": lambda course: with_words(course, code(f"display(Markdown('''{ESSAY} {ESSAY}'''))"), of=CHANGE),
+    "over the question": edited(lambda source: ESSAY),
     "two words": lambda course: with_words(course, text("It overshoots.")),
     "no blanks": lambda course: with_words(course, text("步长太大就会越过最高点。")),
 }
@@ -285,6 +307,13 @@ BLANK = {
     "a heading elsewhere": lambda course: with_words(course, text("# My solutions"), at=9),
     "a name at the top": lambda course: with_words(course, text("Ada Lovelace, 4711"), of=CHANGE, at=-4),
     "functions alone": functions_alone,
+    "a typo mended": edited(lambda source: source.replace("the", "teh", 1)),
+    "another heading": edited(lambda source: source.replace("In your own words", "My essay")),
+    "a formatter": edited(lambda source: source.replace(" ", "  ").replace("*", "_").replace("'", "’")),
+    "the stub, formatted": lambda course: answered(
+        course, **{WRITTEN: "_Your answer goes here: double-click this cell to write._"}
+    ),
+    "a rule": lambda course: with_words(course, text("---\n&nbsp;")),
 }
 
 
@@ -299,6 +328,13 @@ def test_no_page_says_that_nothing_was_written_above_an_essay(course, warm):
     for theirs, said in ((WORDS["below the stub"], 0), (WORDS["in the question"], 0), (BLANK["untouched"], 1)):
         page = feedback.page("ada", course, graded(course, theirs(course), warm))
         assert page.count("Nothing was written") == said
+
+
+def test_a_photo_on_the_stub_is_an_answer(course):
+    notebook, _, _ = reassemble(course, as_data(photo(course)))
+    cell = notebook.cells[index(notebook, WRITTEN)]
+    assert "![](attachment:a.png)" in cell.source
+    assert "a.png" in cell.attachments
 
 
 def test_pictures_of_one_name_from_two_cells_are_both_there(course):

@@ -94,6 +94,20 @@ def is_prose(source):
     return all(isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) for line in body)
 
 
+def texts(source):
+    """What a code cell says: its comments, those of neighbouring lines together, and its strings."""
+    found = re.findall(r"(?:^[ \t]*#.*\n?)+", source, re.MULTILINE)
+    found = [re.sub(r"^[ \t]*#+ ?", "", comment, flags=re.MULTILINE) for comment in found]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nodes = ast.walk(ast.parse(_as_python(source)))
+            found += [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        pass
+    return [text.strip() for text in found if text.strip()]
+
+
 def needed(cells, theirs):
     """Which cells those of the numbers `theirs` lean on, directly or not, themselves left out.
 

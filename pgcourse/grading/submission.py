@@ -10,13 +10,14 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import nbformat
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from pgcourse import renamed
-from pgcourse.grading.names import is_prose, names
+from pgcourse.grading.names import is_prose, names, texts
 from pgcourse.judging.statuses import Status
 from pgcourse.publishing.edition import flat_links
 from pgcourse.publishing.settings import WRITTEN
@@ -28,7 +29,8 @@ MAX_CELLS = 1000
 MAX_SOURCE = 100_000  # characters of a cell
 MAX_TEXT = 2**21  # characters of all cells
 MAX_ATTACHMENTS = 2**22  # characters of a notebook's pictures
-WORDS = 20  # of a text that may be an answer, far from where the question stands
+WORDS = 20  # of a text that may be an answer, far from where the question stands; letters by which a text has grown
+MAX_COMPARED = 1000  # words of a text that are held against the lesson's
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -339,26 +341,27 @@ def _gather_words(lesson, answers, added):
     """Puts what was written beside a blank or missing cell for an answer in words into it, and returns the remarks.
 
     Beside it is what is new between it and its neighbours, or what was added to these; if there is nothing, new text
-    further below; if there is none either, a longer one anywhere.
+    further below; if there is none either, a longer one anywhere, also in the comments and texts of code.
     """
     remarks = []
     for number, source in enumerate(lesson.source.cells):
-        theirs = answers.get(number, {"source": ""})
-        if not is_written(source) or not (_is_unchanged(lesson, number, theirs) or not theirs["source"].strip()):
+        theirs = answers.get(number, {"source": "", "attachments": {}})
+        blank = "", _letters(lesson.release.cells[number].source)
+        if not is_written(source) or _letters(theirs["source"]) not in blank:
+            continue
+        if theirs["attachments"]:
+            answers[number] = {
+                **theirs,
+                "source": " ".join(f"![](attachment:{name})" for name in theirs["attachments"]),
+            }
             continue
         after = min((n for n in answers if n > number), default=len(lesson.source.cells))
         before = max((n for n in answers if n < number), default=after)  # nothing is beside what has no place any more
-        near = [
-            cell
-            for place in range(before, after)
-            for cell in added.get(place, [])
-            if _is_prose(cell) or (place in (number - 1, number) and _names_in(cell).binds.isdisjoint(lesson.exercises))
-        ]
+        between = [(place, cell) for place in range(before, after) for cell in added.get(place, [])]
+        near = [cell for place, cell in between if _is_prose(cell) or _is_no_answer(lesson, cell, number - place)]
         near += [new for n in (before, after) if (new := _new_words(lesson, answers, n))]
         below = [cell for place in sorted(added) if place >= after for cell in added[place] if _is_prose(cell)]
-        all_new = [cell for place in sorted(added) for cell in added[place] if _is_prose(cell)]
-        all_new += [new for n in answers if (new := _new_words(lesson, answers, n))]
-        words = near or below or [cell for cell in all_new if len(cell["source"].split()) >= WORDS]
+        words = near or below or _long_words(lesson, answers, added)
         if not words:
             answers.pop(number, None)  # emptied is as good as blank
         else:
@@ -371,8 +374,38 @@ def _gather_words(lesson, answers, added):
 
 def _is_prose(cell):
     """Whether it says something: a heading alone does not, unless it is a long one."""
-    words, text = cell["source"].split(), re.sub(r"^\s*#.*$", "", cell["source"], flags=re.MULTILINE)
-    return is_prose(cell["source"]) if cell["cell_type"] == "code" else bool(text.strip()) or len(words) >= WORDS
+    text = re.sub(r"^\s*#.*$", "", cell["source"], flags=re.MULTILINE)
+    is_text = bool(_letters(text)) or _is_long(cell["source"])
+    return is_prose(cell["source"]) if cell["cell_type"] == "code" else is_text
+
+
+def _is_no_answer(lesson, cell, distance):
+    """Whether it is code right before or after a place for words, which answers no exercise."""
+    return distance in (0, 1) and cell["cell_type"] == "code" and _names_in(cell).binds.isdisjoint(lesson.exercises)
+
+
+def _letters(text):
+    """A text without what a formatter changes, and without HTML."""
+    return re.sub(r"[\W_]+", "", re.sub(r"<[^>]*>|&\w+;", "", text))
+
+
+def _is_long(text):
+    return len(text.split()) >= WORDS or len(_letters(text)) >= 5 * WORDS  # not all languages have blanks
+
+
+def _long_words(lesson, answers, added):
+    """Cells of all new texts that are long, and of those within code."""
+    theirs = [cell for place in sorted(added) for cell in added[place]]
+    words = [cell for cell in theirs if _is_prose(cell)]
+    words += [new for n in answers if (new := _new_words(lesson, answers, n))]
+    ours = {
+        text for notebook in (lesson.release, lesson.source) for cell in notebook.cells for text in texts(cell.source)
+    }
+    changed = [cell for n, cell in answers.items() if not _is_unchanged(lesson, n, cell)]
+    codes = [cell for cell in [*changed, *theirs] if cell["cell_type"] == "code"]
+    inside = [text for cell in codes for text in texts(cell["source"]) if text not in ours]
+    words += [{**_joined([]), "source": text} for text in inside]
+    return [cell for cell in words if _is_long(cell["source"])]
 
 
 def _new_words(lesson, answers, number):
@@ -380,9 +413,23 @@ def _new_words(lesson, answers, number):
     if number not in answers or label(lesson.source.cells[number]) or lesson.source.cells[number].cell_type == "code":
         return None
     given, theirs = lesson.release.cells[number].source.strip(), answers[number]["source"].strip()
-    start, _, end = theirs.partition(given)
-    new = f"{start}\n\n{end}".strip() if given in theirs else theirs
-    return {**answers[number], "source": new} if new and theirs != given else None
+    start, found, end = theirs.partition(given)
+    if not found and not _is_rewritten(given, theirs):
+        return None
+    new = f"{start}\n\n{end}".strip() if found else theirs
+    return {**answers[number], "source": new} if _letters(new) else None
+
+
+def _is_rewritten(given, theirs):
+    """Whether there is more in it than another's typing: a typo mended, a heading renamed, other quotes."""
+    if _letters(given) == _letters(theirs):
+        return False
+    before, after = re.findall(r"\w+", given), re.findall(r"\w+", theirs)[:MAX_COMPARED]
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    changes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
+    gained = sum(len("".join(after[j:k])) for _, _, _, j, k in changes)
+    lost = sum(len("".join(before[i:j])) for _, i, j, _, _ in changes)
+    return gained - lost >= WORDS or (gained >= WORDS and matcher.ratio() < 0.5)
 
 
 def _joined(cells):
