@@ -118,6 +118,12 @@ def second_try_below_the_check(course):
     return notebook
 
 
+def bash(course):
+    notebook = begun_with("from theirs import one")(course)
+    notebook.cells.insert(3, code("%%bash\ncat > theirs.py << END\none = 1\nEND"))
+    return notebook
+
+
 def then(later, *, looped=False):
     """Right and checked in cells of their own, with the locked ones blank; and what comes later."""
 
@@ -159,6 +165,8 @@ CODE = {
     "checked in a loop": then(f"{CHANGE} = {PREDICTION} = 3", looped=True),
     "prints what the lesson defines": begun_with("print(theta)"),
     "!pip": begun_with("!pip install numpy"),
+    "a file that the shell wrote": begun_with("!echo 'one = 1' > mine.py\nfrom mine import one"),
+    "a file that bash wrote": bash,
     "%pip": begun_with("%pip install numpy"),
     "a magic of another program": begun_with("%tensorflow_version 2.x"),
     "x = !ls": begun_with("files = !ls\nprint(files)"),

@@ -27,6 +27,7 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import traceback
 
@@ -48,22 +49,9 @@ from pgcourse.judging import calling
 USER, MOUNT, PID, NETWORK, IPC, UTS = 0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000
 NOSUID, NODEV, BIND, RECURSIVE = 2, 4, 4096, 16384
 SET_NO_NEW_PRIVS, CAPBSET_DROP = 38, 24
-ELSEWHERE = {
-    "pip",
-    "conda",
-    "mamba",
-    "micromamba",
-    "uv",
-    "system",
-    "sx",
-    "sc",
-    "cd",
-    "run",
-    "load",
-    "bash",
-    "sh",
-    "script",
-}
+FETCHES = re.compile(
+    r"\s*(sudo\s+)?(python[\d.]*\s+-m\s+)?(pip\d?|conda|mamba|micromamba|uv|apt|apt-get|brew|git|wget|curl|npm|kaggle|gdown)\b"
+)  # a command, or a magic, that wants a network
 OF_PYTHON = {"time", "timeit", "prun", "capture"}  # magics in which a mistake is the cell's
 CROWD = 4  # threads and processes of a submission; more of them wait for others
 DEFINITIONS = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
@@ -107,19 +95,25 @@ class Shell(InteractiveShell):
         """There is none."""
 
     def system(self, command):
-        self.note(f"!{command}")
+        print(self.getoutput(command, split=False), end="")
 
     system_piped = system_raw = system
 
     def getoutput(self, command, split=True, depth=0):
-        self.note(f"!{command}")
-        return SList() if split else ""
+        if FETCHES.match(command):
+            self.note(f"!{command}")
+            return SList() if split else ""
+        command = ["/bin/sh", "-c", self.var_expand(command)]
+        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        return SList(said.stdout.splitlines()) if split else said.stdout
 
     def run_line_magic(self, name, line, _stack_depth=1):
         run = super().run_line_magic
         return self._magic(f"%{name} {line}", name, lambda: run(name, line, _stack_depth + 3))
 
     def run_cell_magic(self, name, line, cell):
+        if name in ("bash", "sh"):
+            return self.system(cell)
         if self.find_cell_magic(name) is None:
             self.note(f"%%{name} {line}")
             return self.ex(self.transform_cell(cell))
@@ -130,7 +124,7 @@ class Shell(InteractiveShell):
         if name in OF_PYTHON:
             return run()
         try:
-            if name not in ELSEWHERE:
+            if not FETCHES.match(name):
                 return run()
         except Exception as error:
             text = f"{text} ({type(error).__name__}: {error})"
