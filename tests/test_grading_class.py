@@ -289,7 +289,7 @@ def test_unsafe_is_loud_and_works(submitted, course, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["missing", "--out", "out", *COURSE], "missing is neither a folder nor a zip"),
+        (["missing", "--out", "out", *COURSE], "missing does not exist"),
         (["empty", "--out", "out", "--course", "empty"], "is no course folder"),
         (["one", "--out", "out", *COURSE, "--scheduler", "tcp://127.0.0.1:1"], "No Dask scheduler answers"),
         (["one", "--out", "out", "--workers", "0"], "0 is no number of processes"),
@@ -403,6 +403,34 @@ def test_a_file_with_nothing_in_it_takes_nothing_away(submitted, course, tmp_pat
     kept = [path.read_bytes() for path in (course / "submitted/ada" / NAME).glob("*.ipynb")]
     assert kept == [as_data(all_right(lesson(NAME)))]
     assert len(list((course / "replaced").rglob("*.ipynb"))) == 1
+
+
+def test_files_beside_a_notebook_are_there_or_named(submitted, course, tmp_path, in_this_process):
+    """A module beside the notebook was missing, and an essay in a document had no row and no word."""
+    source = "from own import one\ndef log_likelihood_change(*given):\n    return one(*given)"
+    right = next(c.source for c in lesson(NAME).source.cells if label(c).get("grade_id") == "log_likelihood_change")
+    path = write(
+        submitted, "ada", answered(lesson(NAME), log_likelihood_change=source, predicted_change="import scipy_x")
+    )
+    path.with_name("own.py").write_text(f"import numpy as np\n{right.replace('log_likelihood_change', 'one')}")
+    path.with_name("essay.docx").write_bytes(b"PK")
+    for _ in range(2):
+        outcome = classroom.grade_class([submitted], tmp_path / "out", course)
+    assert outcome.known == 1
+    assert scores(tmp_path / "out") == {"ada": 3}
+    remarks = outcome.rows[0]["remarks"]
+    assert "handed in beside it, for you to read: essay.docx" in remarks
+    assert "it imports what is not installed here: scipy_x" in remarks
+    path.with_name("own.py").write_text("def one(*given): return 0.0")
+    assert classroom.grade_class([submitted], tmp_path / "out", course).graded == 1
+    assert scores(tmp_path / "out") == {"ada": 0}
+
+
+def test_a_lesson_under_anothers_name_is_told_which_it_is(submitted, tmp_path, in_this_process):
+    write(submitted, "ada", all_right(lesson("00_start_here")))
+    (row,) = classroom.grade_class([submitted], tmp_path / "out").rows
+    assert row["status"] == "another notebook"
+    assert "all it has is of 00_start_here" in row["reason"]
 
 
 def test_points_that_fall_are_named(submitted, course, tmp_path, in_this_process, capsys):

@@ -145,6 +145,8 @@ class _Run:
                     result = _nothing(Status.NOT_GRADED, f"the grader failed, run it again ({result})")
                     self._enter(todo[key], f"{key}-failed", result)
                 else:
+                    if result["status"] == Status.ANOTHER_NOTEBOOK and (of := self.course.look(todo[key])):
+                        result["reason"] += f", and all it has is of {', '.join(of)}: hand it in as that"
                     self._count(result, "graded")
                     self._enter(todo[key], key, result, anew=self.again)
                 bar.update()
@@ -178,7 +180,8 @@ class _Run:
 
     def _find(self, one, data):
         """The key of a submission's result, and the result, None if there is none; by what 0.1.0 called it, too."""
-        about, against = json.dumps([one.refusal, one.time]), self.known.get(one.lesson)
+        files = [[name, hashlib.sha256(content).hexdigest()] for name, content in one.beside]
+        about, against = json.dumps([one.refusal, one.time, *files]), self.known.get(one.lesson)
         made_of = (against.texts, against.marks) if against else ((),)
         for held_against in made_of:
             key = journal.key_of(one.student, one.lesson, data, about, *held_against)
@@ -190,7 +193,8 @@ class _Run:
         against = self.known[one.lesson]
         one, data = _read(one)
         notebooks = one.lesson, against.source, against.release
-        return workers.Task(*notebooks, one.student, data, against.secret, one.remarks, one.refusal, unsafe=self.unsafe)
+        given = one.student, data, against.secret, one.remarks, one.refusal, self.unsafe, one.beside
+        return workers.Task(*notebooks, *given)
 
     def _enter(self, one, key, result, anew=False):
         """Into the journal, then into the gradebook, whichever of the two does not have it."""

@@ -17,12 +17,17 @@ from nbgrader.utils import parse_utc
 
 from pgcourse.grading import systems
 from pgcourse.grading.owners import COPY, LessonNames, owned
-from pgcourse.grading.places import TIMESTAMP, Found, NothingToGrade, lying, shown, stem
+from pgcourse.grading.places import HEAD, TIMESTAMP, Found, NothingToGrade, lying, shown, stem
 from pgcourse.grading.submission import Submission
 from pgcourse.judging.statuses import Status
 
 MAX_NAME = 100  # characters of a student's name; databases have 128
 MAX_BYTES = 200  # of it, where a file's name has 255
+NEEDED = re.compile(r"[\w-]+\.(py|csv|tsv|json|npy|npz|txt)", re.IGNORECASE)  # what code may read
+READ = re.compile(
+    r"(?!README|LICEN[CS]E|feedbackText).*\.(pdf|docx?|odt|rtf|md|tex|html?|png|jpe?g|heic)", re.IGNORECASE
+)
+MAX_BESIDE = 10  # files that come with a notebook
 MAX_SHOWN = 5  # files that are named beside the one that counts
 AT_ONCE = 2  # seconds, zip's own precision: files that far apart are of one moment
 MARKED = re.compile(r"~[0-9a-f]{8}$")  # on a name that is not the one given
@@ -55,12 +60,13 @@ def collect(places, lessons, scratch, settings=None, apart=(), system=None, look
         place = _submitted(place, lessons)
         all_owned += _of_place(place, lying(place, Path(scratch, str(number)), apart), lessons, settings, system)
     look = look or (lambda _: {})
-    groups, others = defaultdict(list), {}
+    groups, others, beside = defaultdict(list), {}, defaultdict(list)
     for one in all_owned:
         student, remarks = _presentable(one.student, "student")
         one = replace(one, student=student, remarks=(*remarks, *one.remarks))
         if one.file.other:
             others[student, one.lesson if one.lesson in lessons else ""] = one
+            beside[student].append(one)
         else:
             if one.lesson not in lessons and one.file.path:
                 one = _by_content(one, look)
@@ -76,6 +82,13 @@ def collect(places, lessons, scratch, settings=None, apart=(), system=None, look
             f"system gives ({', '.join(systems.SYSTEMS)})"
         )
     chosen = [_choose(student, lesson, ones, lessons, look) for (student, lesson), ones in groups.items()]
+    chosen = [
+        _with_files(
+            one,
+            [other for other in beside[one.student] if other.lesson in ("", one.lesson) or other.lesson not in lessons],
+        )
+        for one in chosen
+    ]
     return sorted(chosen, key=lambda submission: (submission.student, submission.lesson))
 
 
@@ -148,7 +161,7 @@ def _choose(student, lesson, ones, lessons, look):
         name = lesson and _presentable(lesson, "lesson")[0]
         unknown = Status.UNKNOWN_LESSON, f"the course has no lesson {name}, expected one of {', '.join(lessons)}"
         return Submission(student, name, None, remarks=remarks, refusal=refusals[0] if refusals else unknown)
-    if not (readable := [one for one in ones if one.file.path]):
+    if not (readable := [one for one in ones if one.file.path and not one.file.refusal]):
         return Submission(student, lesson, None, remarks=remarks, refusal=refusals[0])
     if len(readable) > 1:
         readable = [replace(one, answers=one.answers or look(_submission(one))) for one in readable]
@@ -167,6 +180,18 @@ def _choose(student, lesson, ones, lessons, look):
             f"of {1 + len(others)} files for this lesson {which} counts, {names[0]}, not {', '.join(names[1:])}",
         )
     return Submission(student, lesson, chosen.file.path, chosen.time, remarks, None, chosen.file.inode)
+
+
+def _with_files(submission, others):
+    """A submission with what was handed in beside it: what code may need is kept, what is to be read is named."""
+    if submission.path is None:
+        return submission
+    names = {one.name: one for one in others if one.name}
+    data = {name: one.file.content(HEAD + 1) for name, one in names.items() if NEEDED.fullmatch(name) and one.file.path}
+    small = sorted((name, content) for name, content in data.items() if len(content) <= HEAD)[:MAX_BESIDE]
+    texts = sorted(name for name in names if READ.fullmatch(name))[:MAX_SHOWN]
+    remarks = [f"handed in beside it, for you to read: {', '.join(map(shown, texts))}"] * bool(texts)
+    return replace(submission, beside=tuple(small), remarks=(*submission.remarks, *remarks))
 
 
 def _clock(one):

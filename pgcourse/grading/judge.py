@@ -11,6 +11,7 @@ import copy
 import hashlib
 import io
 import os
+import re
 import time
 from base64 import b64encode
 
@@ -32,6 +33,7 @@ from pgcourse.judging.statuses import Status
 __getattr__ = renamed.attributes(__name__)
 
 MAX_SHOWN = 2**24  # bytes that all cells of a notebook may show and keep
+_MODULE = re.compile(r"No module named '([\w.]{1,50})'")
 UNCHANGED = Status.UNCHANGED, "it is as it was given out, which counts as not handed in"
 ATTEMPTS = 3  # of what they checked as an exercise, the last ones first
 MAX_SOURCE = 4000  # characters of an answer that are kept for the report
@@ -43,12 +45,12 @@ def hidden_seed(secret, student, notebook):
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
 
 
-def grade_submission(lesson, student, data, secret, warm, remarks=(), refusal=None):
+def grade_submission(lesson, student, data, secret, warm, remarks=(), refusal=None, beside=()):
     """The result of one submission, from the bytes of its file: the one way in which anything is graded.
 
     lesson: a `submission.Lesson`. secret: what only the gradebook knows, such as nbgrader's id of the assignment.
     warm: a WarmProcess of this very process. remarks, refusal: what is known of the file already; a refusal is
-    (status, sentence), and then nothing in it is graded.
+    (status, sentence), and then nothing in it is graded. beside: (name, bytes) of files that its code may read.
 
     What `grade_notebook` gives; each exercise also has "fingerprint" and "size" of its answer.
     """
@@ -61,7 +63,7 @@ def grade_submission(lesson, student, data, secret, warm, remarks=(), refusal=No
     if not refusal:
         remarks, refusal = [*remarks, *found], unusable and (Status(unusable[0]), unusable[1])
         refusal = refusal or (UNCHANGED if is_blank(lesson, notebook) else None)
-    result = grade_notebook(lesson, notebook, hidden_seed(secret, student, notebook), warm, remarks, refusal)
+    result = grade_notebook(lesson, notebook, hidden_seed(secret, student, notebook), warm, remarks, refusal, beside)
     result["seconds"] = round(result["seconds"] + reading, 3)
     for exercise in result["exercises"]:
         exercise["fingerprint"], exercise["size"] = fingerprint(exercise["source"])
@@ -69,7 +71,7 @@ def grade_submission(lesson, student, data, secret, warm, remarks=(), refusal=No
     return result
 
 
-def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
+def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None, beside=()):
     """The result of a notebook from `submission.reassemble`, a dictionary that JSON can hold:
 
     status     a `Status`: "passed", or what was worst
@@ -84,30 +86,38 @@ def grade_notebook(lesson, notebook, seed, warm, remarks=(), refusal=None):
     Raises JailUnavailable if no jail can be made here any more.
     """
     try:
-        return _graded(lesson, notebook, seed, warm, remarks, refusal)
+        return _graded(lesson, notebook, seed, warm, remarks, refusal, beside)
     except JailUnavailable:
         warm.restart()
     try:
-        return _graded(lesson, notebook, seed, warm, [*remarks, "the warm process was lost once"], refusal)
+        return _graded(lesson, notebook, seed, warm, [*remarks, "the warm process was lost once"], refusal, beside)
     except JailUnavailable:
         warm.restart()  # if there is one for others, it is the submission's doing
         refusal = (Status.DIED, "its jail was lost twice, and all warm processes with it")
-        return _graded(lesson, notebook, seed, warm, remarks, refusal)
+        return _graded(lesson, notebook, seed, warm, remarks, refusal, beside)
 
 
-def _graded(lesson, notebook, seed, warm, remarks, refusal):
+def _graded(lesson, notebook, seed, warm, remarks, refusal, beside):
     started, notebook, execution = time.monotonic(), copy.deepcopy(notebook), Execution(warm)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    plan, exercises = Plan(lesson, cells), {}
+    plan, exercises, missing = Plan(lesson, cells), {}, set()
     with execution:
         if refusal is None:
             _run_imports(lesson, execution)
+            for name, content in beside:
+                execution.run(f"open({name!r}, 'wb').write({content!r})", "files")
         for number, cell in enumerate(cells):
             if is_check(cell):
                 exercises[number] = _judge(cell, seed, execution, refusal)
             elif refusal is None and number in plan.runs:
                 _, shown = execution.run(cell.source, plan.exercise(number))
                 cell.outputs = [_as_output(output) for output in shown]
+                missing |= {
+                    m
+                    for output in shown
+                    if output.get("error") == "ModuleNotFoundError"
+                    for m in _MODULE.findall(output["text"])
+                }
                 if number in plan.leaned_on:
                     cell.metadata["pgcourse"] = {"leaned_on": True}
         for number, entry in exercises.items() if refusal is None else ():
@@ -124,7 +134,12 @@ def _graded(lesson, notebook, seed, warm, remarks, refusal):
         "cpu": round(execution.cpu, 3),
         "seed": seed,
         "content": content_hash(notebook),
-        "remarks": [*remarks, *plan.remarks, *execution.remarks],
+        "remarks": [
+            *remarks,
+            *plan.remarks,
+            *[f"it imports what is not installed here: {', '.join(sorted(missing))}"] * bool(missing),
+            *execution.remarks,
+        ],
         "exercises": exercises,
         "notebook": notebook,
     }

@@ -107,8 +107,9 @@ def _is_notebook(head):
     return text.startswith("{") and any(f'"{key}"' in text for key in ("cells", "nbformat", "worksheets"))
 
 
-def _other(parts, time=0.0):
-    return Found(parts, None, time, (Status.NO_NOTEBOOK, f"there is {shown(parts[-1])}, and no notebook"), other=True)
+def _other(parts, time=0.0, path=None, inode=None):
+    why = Status.NO_NOTEBOOK, f"there is {shown(parts[-1])}, and no notebook"
+    return Found(parts, path, time, why, inode, other=True)
 
 
 def shown(name):
@@ -164,7 +165,7 @@ def _regular(parts, entry):
         sentence = "it is no file but a pipe, a socket or a device"
         return Found(parts, None, refusal=(Status.NOT_A_FILE, sentence), other=not _is_wanted(entry.name))
     if not _is_wanted(entry.name) and not _is_notebook(_head(entry.path)):
-        return _other(parts, status.st_mtime)
+        return _other(parts, status.st_mtime, Path(entry.path), (status.st_dev, status.st_ino))
     if not os.access(entry.path, os.R_OK):
         return Found(parts, None, refusal=(Status.NO_ACCESS, "the file may not be read"))
     if status.st_size > MAX_FILE:
@@ -207,7 +208,9 @@ def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL, zips=ZIPS):
                 head = _head_of(file, info)
                 is_zip = _is_zip(own[-1], head) and zips > 0
                 if not (is_zip or _is_wanted(own[-1]) or _is_notebook(head)):
-                    yield _other(parts, _zip_time(info))
+                    if info.file_size <= HEAD and not info.flag_bits & 1 and _split(_name(info)) == own:
+                        path.write_bytes(head)
+                    yield _other(parts, _zip_time(info), path if path.exists() else None)
                     continue
                 path, refusal, size = _extract(file, info, path, min(MAX_FILE, budget))
                 budget -= size

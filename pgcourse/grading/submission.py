@@ -44,6 +44,7 @@ class Submission:
     remarks  sentences about what was odd
     refusal  None, or (status, sentence) for what cannot be graded at all
     inode    (device, number) of the file that was found, None for one of ours
+    beside   (name, bytes) of small files that were handed in with it, such as modules and data
     """
 
     student: str
@@ -53,6 +54,7 @@ class Submission:
     remarks: tuple[str, ...] = ()
     refusal: tuple[str, str] | None = None
     inode: tuple[int, int] | None = None
+    beside: tuple[tuple[str, bytes], ...] = ()
 
     def read(self):
         """The bytes of the very file that was found, b"" without one; OSError if another took its place."""

@@ -47,13 +47,15 @@ class Task:
     remarks: tuple = ()
     refusal: tuple | None = None
     unsafe: bool = False
+    beside: tuple = ()
 
 
 def grade_task(task):
     """The result of `judge.grade_submission`, as JSON."""
     with _one_at_a_time:
         lesson, warm = _lesson(task.lesson, task.source, task.release), warm_process(unsafe=task.unsafe)
-        result = grade_submission(lesson, task.student, task.data, task.secret, warm, task.remarks, task.refusal)
+        given = task.student, task.data, task.secret, warm, task.remarks, task.refusal, task.beside
+        result = grade_submission(lesson, *given)
     return json.dumps(result)
 
 
