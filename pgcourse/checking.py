@@ -11,7 +11,7 @@ from pgcourse import exercises, renamed
 from pgcourse.judging.messages import as_html, as_text, display, say, solution_link
 from pgcourse.judging.statuses import Status
 from pgcourse.judging.verdicts import judge, run
-from pgcourse.workspace.progress import record
+from pgcourse.workspace.progress import own_draw, record
 
 __getattr__ = renamed.attributes(__name__)
 
@@ -39,6 +39,7 @@ def check(answer, name=None, *, seed=0):
     Raises CheckFailed if it is wrong, ValueError for a name that is no exercise.
     """
     exercise = _exercise(answer, name)
+    seed = own_draw() if exercise.line_up and not seed else seed
     verdict = judge(exercise, _caller(exercise, answer), seed)
     if verdict.status == Status.NOT_ATTEMPTED:
         if "NBGRADER_EXECUTION" in os.environ:  # nbgrader validates or grades: a cell that passes counts as done
@@ -52,6 +53,14 @@ def check(answer, name=None, *, seed=0):
         return
     link = solution_link(exercise) if attempts >= PATIENCE else ""
     raise CheckFailed(as_text(verdict, link), verdict, shown=display(as_html(verdict, link))) from None
+
+
+def line_up(name, number=1):
+    """ask(*question) → what the suspects A to F of one line-up of an exercise say, drawn for this working copy."""
+    exercise = _exercise(None, name)
+    if exercise.line_up is None:
+        raise ValueError(f"name is {name!r}, expected an exercise with suspects: convict or acquit_or_convict")
+    return exercise.line_up(own_draw(), number)
 
 
 def _exercise(answer, name):

@@ -73,6 +73,8 @@ class Exercise:
                     of the largest in sight, where a known mistake is right to seven digits
     time_limit      seconds for all cases together
     trial           a Trial where results are not compared; the oracle is then only what the message calls expected
+    line_up         (seed, number) → ask(*question), where suspects are drawn (see `line_ups`): in a notebook by the
+                    working copy
     place           by which the lesson's exercises are listed, in the order in which it asks them
     """
 
@@ -92,6 +94,7 @@ class Exercise:
     scale: Callable | None = None
     time_limit: float = 10
     trial: Trial | None = None
+    line_up: Callable | None = None
     place: float = 1
 
 

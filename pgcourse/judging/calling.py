@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 
 import gymnasium
 import numpy as np
@@ -221,6 +221,39 @@ def _trained(answer, make, seed):
         rollouts.make = before
 
 
+class _Asked(BaseException):
+    """Leaves an answer that waits for what suspects say; no Exception, so that it does not swallow it."""
+
+
+def _convict(answer, given):
+    """{"suspects"} asks for its question, or a verdict without one. With "answers" and the question again: a verdict.
+
+    The suspects are where no answer is: it is called twice, and asks the same both times.
+    """
+    asked = []
+
+    def ask(*question):
+        if asked:
+            message = "asked a second time: the suspects answer one question only, all of them at once"
+            raise Problem(Status.MUTATED, message, "a second question")
+        try:
+            asked[:] = [as_array(part) for part in question] or [np.zeros(0)]
+        except Problem as problem:
+            message = f"put a question that cannot be read: {problem.message}"
+            raise Problem(problem.kind, message, problem.key) from None
+        if "answers" not in given:
+            raise _Asked
+        if not all(map(_identical, asked, [*given.values()][1:])):
+            raise Problem(Status.RAISED, "asks something else each time it is called: give its Generator a fixed seed")
+        return given["answers"].copy()
+
+    with suppress(_Asked):
+        verdict = answer(ask)
+    if asked and "answers" not in given:
+        return {f"question {number}": array for number, array in enumerate(asked)}
+    return {"verdict": as_array(verdict)}
+
+
 @contextmanager
 def _one_thread():
     """For networks this small a second thread of torch only costs, several times the work."""
@@ -242,6 +275,7 @@ KINDS = {
     "rollout_episode": _rollout_episode,
     "reinforce": _reinforce,
     "capstone": _capstone,
+    "convict": _convict,
 }
 
 

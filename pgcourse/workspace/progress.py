@@ -7,6 +7,7 @@ behind where the lessons are tested or graded.
 import contextlib
 import json
 import os
+import secrets
 from pathlib import Path
 
 from pgcourse import exercises
@@ -16,6 +17,7 @@ from pgcourse.publishing.manifest import MARKER
 
 PROGRESS = ".pgcourse-progress.json"
 FORMAT = "pgcourse progress 1"
+DRAW = ".pgcourse-draw"
 
 _memory = {}  # working copy, or None → name of an exercise → {"passed": bool, "attempts": int}
 
@@ -69,6 +71,21 @@ def working_copy():
         return next((folder for folder in (here, *here.parents) if (folder / MARKER).is_file()), None)
     except OSError:
         return None
+
+
+def own_draw():
+    """The number by which this working copy draws what others draw otherwise; made once, and 0 outside of one."""
+    folder = working_copy()
+    if folder is None:
+        return 0
+    draw = read_json(folder / DRAW)
+    if type(draw) is not int or not 0 <= draw < 2**32:
+        draw = 1 + secrets.randbits(31)
+        try:
+            write_atomically(folder / DRAW, json.dumps(draw).encode())
+        except OSError:
+            return 0
+    return draw
 
 
 def record(name, passed):

@@ -31,6 +31,15 @@ def check(answer, name=None, *, seed=0):
 
 def grading_seed():
     return 0
+
+
+def line_up(name, number=1):
+    def ask(*question):
+        import numpy as np
+
+        return np.zeros((6, *np.shape(question[0])[-1 if len(question) > 1 else 0 :]))
+
+    return ask
 '''
 PROGRESS = '''"""Not here."""
 
