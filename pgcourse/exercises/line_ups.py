@@ -4,11 +4,13 @@ A learner's answer is `convict(ask)`. One call of ask puts one question to all s
 of them says; the answer is who is guilty. In a check ask is a stand-in (`calling.KINDS`), and no suspect is where the
 answer is: first comes out what it asks, as arrays; the suspects are called here; then it is called again and told.
 
-A draw shuffles the wrong ones and deals out *all* of them. So a question that lets one get away does so in every draw,
-and a procedure that passes in a notebook passes in the grader, with other suspects in another order. What somebody has
-written down beforehand, who was guilty in his draw or in a friend's, convicts the wrong ones in the next.
+A draw shuffles the catalogue and deals out *all* of it. So a question that lets one get away does so in every draw, and
+a procedure that passes in a notebook passes in the grader, where others stand in the same places. What somebody has
+written down beforehand, who was guilty in his draw or in a friend's, convicts the wrong ones in the next. (A procedure
+can be copied, as any function can.)
 """
 
+import itertools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,9 +51,11 @@ class Catalogue:
         while counts.sum() < len(self.wrong):
             counts[rng.choice(np.flatnonzero(counts < GUILTY[1]))] += 1
         groups, dealt = np.split(rng.permutation(len(self.wrong)), counts.cumsum()[:-1]), []
+        others = itertools.chain.from_iterable(rng.permutation(len(self.right)) for _ in itertools.count())
         for group in groups:
-            others = rng.choice(len(self.right), SIZE - len(group), replace=False)
-            suspects = [self.wrong[k] for k in group] + [self.right[k] for k in others]
+            suspects = [self.wrong[k] for k in group] + [
+                self.right[k] for k in itertools.islice(others, SIZE - len(group))
+            ]
             order = rng.permutation(SIZE)
             dealt.append(([suspects[k] for k in order], order < len(group)))
         return dealt

@@ -81,6 +81,13 @@ def _tells(right):
     )
 
 
+def _only_by_rounding(o):
+    """Whether every verdict that is wrong convicts an innocent who differs in the last digits."""
+    truth = _estimate(o["scores"], o["total_rewards"])
+    convicted = o["answers"][o["verdict"] & ~o["guilty"]]
+    return line_ups.convicts_only_innocent(o) and (convicted != truth).any(1).all()
+
+
 TELLING = np.array([[1, 2], [-3, 1], [2, -2]]), np.array([1, -2, 3])
 
 
@@ -121,6 +128,15 @@ SIGNS = (
     ),
     Sign(
         Misconception(
+            "rounding is no crime",
+            "You convict somebody who is right to all digits but the last. Sums in another order, or in float32, round "
+            "differently: how close is close enough?",
+            _by(*TELLING, lambda answers, scores, rewards: (answers == _estimate(scores, rewards)).all(1)),
+        ),
+        _only_by_rounding,
+    ),
+    Sign(
+        Misconception(
             "everybody is convicted",
             "The innocent as well: nobody says what you expect. Is your own answer to the question that of (3.2)? Work "
             "it out on paper once more.",
@@ -144,15 +160,6 @@ SIGNS = (
             _by(*TELLING, _by_first),
         ),
         lambda o: not _is_right(o["answers"], o["scores"], o["total_rewards"])[0] and _tells(_by_first)(o),
-    ),
-    Sign(
-        Misconception(
-            "rounding is no crime",
-            "You convict somebody who is right to all digits but the last. Sums in another order, or in float32, round "
-            "differently: how close is close enough?",
-            _by(*TELLING, lambda answers, scores, rewards: (answers == _estimate(scores, rewards)).all(1)),
-        ),
-        line_ups.convicts_only_innocent,
     ),
     Sign(
         Misconception(
