@@ -366,3 +366,15 @@ def test_a_lost_warm_process_is_replaced(course, warm):
     warm._process.wait()
     result = graded(course, all_right(course), warm)
     assert (result["status"], result["remarks"]) == ("passed", ["the warm process was lost once"])
+
+
+def test_suspects_are_asked_across_the_jail_and_a_list_of_names_convicts_the_wrong_ones(warm):
+    course = lesson("03_sampled_gradients")
+    asking = (
+        "from pgcourse.checking import line_up\nASK = line_up('convict')\nASK([[1, 2]], [3]) * 2\ndef convict(ask):\n"
+        "    said = ask([[1, 2], [-3, 1], [2, -2]], [1, -2, 3])\n    return abs(said - [13 / 3, -2]).max(1) > 1e-6"
+    )
+    listed = "def convict(ask):\n    ask([[1, 2, 0], [3, 1, 1]], [2, 1])\n    return [1, 0, 0, 1, 0, 1]"
+    assert statuses(graded(course, answered(course, convict=asking), warm))["convict"] == "passed"
+    for seed in (0, 7):
+        assert statuses(graded(course, answered(course, convict=listed), warm, seed))["convict"] == "wrong"
