@@ -5,7 +5,8 @@
 The template has everything imported and runs nobody's code; it forks a guard for every jail that is asked for. The
 guard enters new namespaces, of which its one child, the runner, is process 1: when that ends, so does all that the
 submission started. The guard stays outside, watches the memory of all processes together, kills them when the judge
-hangs up, and says at last how it ended. A runner sees read-only folders and an empty tmpfs, and no other process.
+hangs up, and says at last how it ended. What it cannot see counts as too much, and what ends it ends them. A runner
+sees read-only folders and an empty tmpfs, and no other process.
 
 This file is a script that imports `wire` and `syscalls`, beside it, and the stripped copy of the package.
 """
@@ -14,6 +15,7 @@ import ast
 import base64
 import contextlib
 import ctypes
+import dataclasses
 import fcntl
 import gc
 import importlib
@@ -48,12 +50,17 @@ from pgcourse.judging import calling
 
 USER, MOUNT, PID, NETWORK, IPC, UTS = 0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000
 NOSUID, NODEV, BIND, RECURSIVE = 2, 4, 4096, 16384
-SET_NO_NEW_PRIVS, CAPBSET_DROP = 38, 24
+SET_PDEATHSIG, SET_NO_NEW_PRIVS, CAPBSET_DROP = 1, 38, 24
 FETCHES = re.compile(
     r"\s*(sudo\s+)?(python[\d.]*\s+-m\s+)?(pip\d?|conda|mamba|micromamba|uv|apt|apt-get|brew|git|wget|curl|npm|kaggle|gdown)\b"
 )  # a command, or a magic, that wants a network
 OF_PYTHON = {"time", "timeit", "prun", "capture"}  # magics in which a mistake is the cell's
 CROWD = 4  # threads and processes of a submission; more of them wait for others
+SOCKET = 2**19  # bytes: full to the brim, with what may be attached to it
+MEMORY = ("RssAnon", "RssShmem", "VmSwap", "VmPTE", "HugetlbPages")  # of a process
+KERNEL = ("SUnreclaim", "PageTables", "KernelStack")  # of the machine
+MAX_READ = 2**22  # bytes of a file of /proc: those that somebody can make long are not needed to their end
+GONE = (FileNotFoundError, ProcessLookupError)
 DEFINITIONS = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
 MAX_OUTPUTS = 100  # of a cell, besides its error
 MAX_TRACE = 8000  # characters, the last ones
@@ -159,32 +166,50 @@ def warm_up():
 
 
 def guard(requests, replies, report, limits, settings, shell):
-    """Runs one jail to its end, tells `report` how it ended, and exits."""
+    """Runs one jail to its end, tells `report` how it ended, and exits, whatever happens."""
     outcome = {}
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        processes = os.open("/proc", os.O_RDONLY)
-        size, baseline = memory_of("self", processes)
-        if settings["namespaces"]:
-            enter_namespaces(limits, settings["below_tmp"])
-        child = os.fork()
-        if child == 0:
-            prefer_to_be_killed(processes)
-            run(requests, replies, limits, size, shell)
-        os.close(replies)
-        most, before = limits["memory"] * 1.25, shared_memory(processes)
-
-        def is_too_large():
-            give_way(child, processes)
-            more = shared_memory(processes) - before
-            return used(child, processes, baseline) > most or (more > most and has_shared(child, processes))
-
-        outcome = watch(child, requests, is_too_large)
+        outcome = guarded(requests, replies, report, limits, settings, shell)
     except BaseException as error:
-        outcome = {"cause": "no jail", "error": repr(error)}
+        outcome = no_jail(error)
     finally:
-        os.write(report, json.dumps(outcome).encode())
+        tell(report, outcome)
+
+
+def no_jail(error):
+    return {"cause": "no jail", "error": repr(error)[:MAX_PROBLEM]}
+
+
+def tell(report, outcome):
+    """Writes a line, and ends the process: what is told first is what counts."""
+    try:
+        os.write(report, json.dumps(outcome).encode() + b"\n")
+    finally:
         os._exit(0)
+
+
+def guarded(requests, replies, report, limits, settings, shell):
+    """How a jail ended that has been opened, watched, and is no more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    processes = os.open("/proc", os.O_RDONLY)
+    if settings["namespaces"]:
+        enter_namespaces(limits, settings["below_tmp"])
+    before, most = Held.of_all("self", processes), limits["memory"] * 1.25
+    child = os.fork()
+    if child == 0:
+        try:
+            run(requests, replies, report, limits, before.size, shell, processes)
+        finally:
+            os._exit(1)
+    os.close(replies)
+
+    def is_too_large():
+        try:
+            return is_above(most, child, processes, before)
+        except Exception:  # what cannot be seen counts as too large
+            return True
+
+    return watch(child, requests, is_too_large)
 
 
 def enter_namespaces(limits, below_tmp):
@@ -219,86 +244,163 @@ def prefer_to_be_killed(processes):
 
 
 def watch(child, requests, is_too_large):
-    """Waits until the runner has ended, and ends it when the judge hangs up or the memory is used up."""
-    process, cause = os.pidfd_open(child), None
-    poll = select.poll()
-    poll.register(process, select.POLLIN)
-    poll.register(requests, 0)  # of interest is only POLLHUP, which always comes
-    while not cause and process not in (ready := dict(poll.poll(100))):
-        cause = "hung up" if requests in ready else "out of memory" if is_too_large() else None
-    if cause:
+    """Waits until the runner has ended, and ends it when the judge hangs up or the memory is used up.
+
+    However this is left, the runner and all that it started are dead.
+    """
+    cause = None
+    try:
+        process, poll = os.pidfd_open(child), select.poll()
+        poll.register(process, select.POLLIN)
+        poll.register(requests, 0)  # of interest is only POLLHUP, which always comes
+        while not cause and process not in (ready := dict(poll.poll(100))):
+            cause = "hung up" if requests in ready else "out of memory" if is_too_large() else None
+    finally:
         os.kill(child, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # where there are no namespaces
-    _, status, usage = os.wait4(child, 0)
+        _, status, usage = os.wait4(child, 0)
     return {"cause": cause, "exit": os.waitstatus_to_exitcode(status), "cpu": usage.ru_utime + usage.ru_stime}
 
 
-def used(child, processes, baseline):
-    """Bytes of memory that the runner and its descendants hold beyond what they inherited, full sockets included."""
-    sockets = re.search(r"^sockets: used (\d+)", read(f"{child}/net/sockstat", processes))
-    held = int(sockets[1]) * int(read("sys/net/core/wmem_default", processes) or 2**18) if sockets else 0
-    return held + sum(max(0, memory_of(pid, processes)[1] - baseline) for pid in descendants(child, processes))
+def is_above(most, child, processes, before):
+    """Whether the runner and all that it started hold more bytes than that; a crowd of them comes after all others.
+
+    before: what its guard held, and the machine, before there was one. What the kernel holds for them, and memory that
+    forks share, is seen in the machine's sums alone: it is theirs if they are a crowd, or share any.
+    """
+    family = family_of(child, processes)
+    each = {pid: Held.of(pid, processes) for pid in family}
+    is_crowd = sum(one.threads for one in each.values()) > CROWD
+    if is_crowd:  # or the neighbours' time would run out
+        give_way(family, processes)
+    now = Held.of_all("self", processes)
+    left = most + before.memory - (now.sockets - before.sockets) * SOCKET
+    if sum(one.memory for one in each.values()) > left:  # forks may hold the same
+        for pid in family:
+            left -= own_part(pid, processes)
+            if left < 0:
+                return True
+    return (now.kernel - before.kernel > most and is_crowd) or (
+        now.shared - before.shared > most and has_shared(family, processes)
+    )
 
 
-def give_way(child, processes):
-    """A crowd of threads and processes comes after everybody else's, or the neighbours' time would run out."""
-    tasks = []
-    for pid in descendants(child, processes):
-        with contextlib.suppress(OSError):
-            folder = os.open(f"{pid}/task", os.O_RDONLY, dir_fd=processes)
-            tasks += map(int, os.listdir(folder))
-            os.close(folder)
-    for task in tasks if len(tasks) > CROWD else ():
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, task, 19)
+@dataclasses.dataclass
+class Held:
+    """What a process holds, and where asked for the machine, in bytes.
+
+    size: of its address space; memory: that is no file's, swapped out or not, with the tables of it; sockets: how many
+    there are where it is; shared, kernel: memory that forks share, and the kernel's own, which is nowhere else.
+    """
+
+    threads: int = 0
+    size: int = 0
+    memory: int = 0
+    sockets: int = 0
+    shared: int = 0
+    kernel: int = 0
+
+    @classmethod
+    def of(cls, pid, processes):
+        """All zero where it has ended."""
+        about = numbers(of_a_thread(pid, "status", b"VmSize:", processes))
+        memory = sum(about.get(name, 0) for name in MEMORY)
+        return cls(about.get("Threads", 0), about.get("VmSize", 0), memory)
+
+    @classmethod
+    def of_all(cls, pid, processes):
+        """With the sums."""
+        one, sums = cls.of(pid, processes), numbers(read("meminfo", processes))
+        one.sockets = int(re.search(rb"^sockets: used (\d+)", read(f"{pid}/net/sockstat", processes))[1])
+        one.shared, one.kernel = sums["Shmem"], sum(sums[name] for name in KERNEL)
+        return one
 
 
-def shared_memory(processes):
-    """Bytes of it on the whole machine. What a process has let go of and not given back is nowhere else."""
-    found = re.search(r"^Shmem:\s+(\d+) kB", read("meminfo", processes), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+def numbers(text):
+    """{name: number} of lines such as `VmSize:  123 kB`, in bytes where they are kB."""
+    found = re.findall(rb"^(\w+):[ \t]+(\d+)( kB)?$", text, re.MULTILINE)
+    return {name.decode(): int(number) * (1024 if unit else 1) for name, number, unit in found}
 
 
-def has_shared(child, processes):
-    """Whether the runner or a descendant has memory that forks share, or does not let us look."""
-    maps = [read(f"{pid}/maps", processes) for pid in descendants(child, processes)]
-    return any(re.search(r"/dev/zero|/memfd:|/SYSV", text) or not text for text in maps)
+def own_part(pid, processes):
+    """The memory of a process, of what it shares with others its part."""
+    with contextlib.suppress(OSError):  # it does not let us look
+        about = numbers(read(f"{pid}/smaps_rollup", processes))
+        if "Pss_Anon" in about:
+            return sum(about.get(name, 0) for name in ("Pss_Anon", "Pss_Shmem", "SwapPss", "Private_Hugetlb"))
+    return Held.of(pid, processes).memory
 
 
-def descendants(child, processes):
-    parents = {}
-    for name in os.listdir(processes):
-        if name.isdigit():
-            fields = read(f"{name}/stat", processes).rpartition(")")[2].split()
-            parents[int(name)] = int(fields[1]) if fields else 0
-    family = {child}
+def give_way(family, processes):
+    """Puts them behind everybody else."""
+    for pid in family:
+        for task in listed(f"{pid}/task", processes):
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, int(task), 19)
+
+
+def has_shared(family, processes):
+    """Whether one of them has memory that forks share, or more mappings than anybody needs."""
+    maps = [of_a_thread(pid, "maps", b"-", processes) for pid in family]
+    return any(len(text) >= MAX_READ or re.search(rb"/dev/zero|/memfd:|/SYSV|anon_shmem:", text) for text in maps)
+
+
+def family_of(child, processes):
+    """The runner and all that it started, which is in its session, or has a parent who is; sorted."""
+    parents, family = {}, {child}
+    for name in filter(str.isdigit, listed(".", processes)):
+        if fields := read(f"{name}/stat", processes).rpartition(b")")[2].split():
+            parents[int(name)] = int(fields[1])
+            family |= {int(name)} if int(fields[3]) == child else set()
     while more := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= more
-    return family
+    return sorted(family)
 
 
-def memory_of(pid, processes):
-    """(address space, memory that is no file's, swapped out or not), in bytes."""
-    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", read(f"{pid}/status", processes), re.MULTILINE))
-    size, *held = (int(sizes.get(name, 0)) * 1024 for name in ("VmSize", "RssAnon", "RssShmem", "VmSwap"))
-    return size, sum(held)
+def of_a_thread(pid, name, sign, processes):
+    """A file about a process, if need be about one of its threads: the first may have ended, and shows no memory."""
+    text = read(f"{pid}/{name}", processes)
+    tasks = () if sign in text else listed(f"{pid}/task", processes)
+    return next((more for task in tasks if sign in (more := read(f"{pid}/task/{task}/{name}", processes))), text)
+
+
+def listed(name, folder):
+    """The names in a folder of /proc; none where the process has ended."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY, dir_fd=folder)
+    except GONE:
+        return []
+    try:
+        return os.listdir(descriptor)
+    except GONE:
+        return []
+    finally:
+        os.close(descriptor)
 
 
 def read(name, folder):
+    """The bytes of a file of /proc, at most MAX_READ; none where the process has ended. Any other failure is raised."""
     try:
-        with open(name, opener=lambda path, flags: os.open(path, flags, dir_fd=folder)) as file:
-            return file.read()
-    except OSError:
-        return ""
+        with open(name, "rb", opener=lambda path, flags: os.open(path, flags, dir_fd=folder)) as file:
+            return file.read(MAX_READ)
+    except GONE:
+        return b""
 
 
 # The runner
 
 
-def run(requests, replies, limits, size, shell):
+def run(requests, replies, report, limits, size, shell, processes):
     """Gives up all that could reach further than the two pipes, and answers until they close."""
-    confine(requests, replies, limits, size)
+    try:
+        call("prctl", SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # when the guard dies
+        prefer_to_be_killed(processes)
+        keep_only(requests, replies, report)
+        confine(limits, size)
+    except BaseException as error:
+        tell(5, no_jail(error))
+    os.close(5)
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (a submission may use it)
     torch.manual_seed(0)
@@ -316,13 +418,17 @@ def run(requests, replies, limits, size, shell):
     os._exit(0)
 
 
-def confine(requests, replies, limits, size):
-    os.setsid()
-    ends = fcntl.fcntl(requests, fcntl.F_DUPFD, 10), fcntl.fcntl(replies, fcntl.F_DUPFD, 10)
+def keep_only(*ends):
+    """Closes all descriptors but these, which become 3 and so on; 0 to 2 lead nowhere."""
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in ends]
     null = os.open("/dev/null", os.O_RDWR)
     for target, source in enumerate((null, null, null, *ends)):
         os.dup2(source, target)
-    os.closerange(5, 65536)
+    os.closerange(3 + len(ends), 65536)
+
+
+def confine(limits, size):
+    os.setsid()
     os.makedirs(os.environ["HOME"], exist_ok=True)
     os.chdir(os.environ["HOME"])
     sys.path.append("")  # of files that a cell writes
@@ -335,6 +441,7 @@ def confine(requests, replies, limits, size):
         ("CORE", 0),
         ("MEMLOCK", 0),
         ("MSGQUEUE", 0),
+        ("SIGPENDING", 1024),  # and timers
     ):
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
     for capability in range(64):

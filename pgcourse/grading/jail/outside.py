@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pgcourse.files import parse_json
 from pgcourse.grading.jail import stripped, wire
 from pgcourse.judging import calling
 from pgcourse.judging.statuses import PROBLEMS, Status
@@ -93,7 +94,7 @@ class WarmProcess:
         self.close()
         try:
             self._start()
-            with Jail(self._control, self.limits) as jail:
+            with self._jail() as jail:
                 jail.run("1 + 1", 10)
         except (OSError, JailDied, JailUnavailable) as error:
             said = self._said()
@@ -142,9 +143,12 @@ class WarmProcess:
     def jail(self):
         """Opens a Jail. Raises JailUnavailable if the warm process is gone."""
         try:
-            return Jail(self._control, self.limits)
+            return self._jail()
         except OSError as error:
             raise JailUnavailable(f"The warm process is gone ({error}). {self._said()}") from None
+
+    def _jail(self):
+        return Jail(self._control, self.limits, lost=self._process.kill)
 
     def close(self):
         if os.getpid() != self.owner:  # a fork of ours: the warm process is not its to end
@@ -270,10 +274,13 @@ def _packages():
 
 
 class Jail:
-    """One submission's processes; use it in a `with`, or close it. Every method raises JailDied if it cannot answer."""
+    """One submission's processes; use it in a `with`, or close it. Every method raises JailDied if it cannot answer.
 
-    def __init__(self, control, limits):
-        self.limits, self.end, self.cpu = limits, None, 0
+    lost: what ends the warm process and all in it, called where nobody says that the jail has ended.
+    """
+
+    def __init__(self, control, limits, lost):
+        self.limits, self.end, self.cpu, self._lost = limits, None, 0, lost
         requests, self._requests = os.pipe()
         self._replies, replies = os.pipe()
         self._report, report = os.pipe()
@@ -340,7 +347,7 @@ class Jail:
         report = self.close()
         if "cpu" not in report:
             return JailUnavailable(f"A jail could not be made, or was lost: {report.get('error', 'no guard')}")
-        if report["cause"] == "out of memory":
+        if report.get("cause") == "out of memory":
             kind, message = Status.OUT_OF_MEMORY, "used up the memory"
         self.end = JailDied(kind, message)
         return self.end
@@ -357,7 +364,11 @@ class Jail:
             if poll.poll(CLOSE_SECONDS * 1000):
                 said = os.read(report, 65536)
             os.close(report)
-        ending = json.loads(said or "{}")
+            if not said:  # no guard is left, or one that hangs: who else would end what it guarded?
+                self._lost()
+        ending = parse_json(said.partition(b"\n")[0])
+        if not isinstance(ending, dict) or not isinstance(ending.get("cpu", 0), int | float):
+            return {}
         self.cpu += ending.get("cpu", 0)
         return ending
 

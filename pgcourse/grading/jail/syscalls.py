@@ -2,8 +2,11 @@
 
 A second wall, behind the namespaces. Most ways out of a container have begun with a user namespace of one's own, with
 bpf, io_uring, keyrings or userfaultfd; sockets other than local and internet ones (vsock, for one) know no namespace.
-Forbidden too is what holds memory that no process is seen to have: memfd, System V's shared memory, semaphores and
-messages, pages lent to a pipe. A socket's buffer may not grow, see `inside.used`.
+Forbidden too is what holds memory that no process is seen to have, or takes of what a user or the machine has little:
+memfd, System V's shared memory, semaphores and messages, pages lent to a pipe, attributes of files, Landlock's rules,
+asynchronous input, watches of files, most of prctl. Locks of files seem to be given, and nobody has one. What can
+still be piled up is bounded by the numbers of processes, of files in each (a socket's buffer may not grow), of
+mappings and of timers; of a crowd the guard sees the sum, see `inside.is_above`.
 """
 
 import ctypes
@@ -16,12 +19,19 @@ FORBIDDEN = {  # name: (x86_64, aarch64)
     "add_key": (248, 217),
     "bpf": (321, 280),
     "chroot": (161, 51),
+    "fanotify_init": (300, 262),
+    "fsetxattr": (190, 7),
     "fsopen": (430, 430),
     "fspick": (433, 433),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "io_setup": (206, 0),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "io_uring_setup": (425, 425),
     "keyctl": (250, 219),
+    "landlock_create_ruleset": (444, 444),
+    "lsetxattr": (189, 6),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "mount": (165, 40),
@@ -38,14 +48,23 @@ FORBIDDEN = {  # name: (x86_64, aarch64)
     "request_key": (249, 218),
     "semget": (64, 190),
     "setns": (308, 268),
+    "setxattr": (188, 5),
+    "setxattrat": (463, 463),
     "shmget": (29, 194),
+    "splice": (275, 76),
+    "tee": (276, 77),
     "umount2": (166, 39),
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
     "vmsplice": (316, 75),
 }
-SOCKET, CLONE, CLONE3, SETSOCKOPT = (41, 198), (56, 220), (435, 435), (54, 208)
-SETSID, SOL_SOCKET, SO_SNDBUF = (112, 157), 1, 7
+CLONE, CLONE3 = (56, 220), (435, 435)
+SETSID, FLOCK = (112, 157), (73, 32)  # claim success, do nothing: the kernel shares time by session
+FCNTL, PRCTL, SOCKET, SOCKETPAIR, SETSOCKOPT = (72, 25), (157, 167), (41, 198), (53, 199), (54, 208)
+FIRST, SECOND, THIRD = 16, 24, 32  # where an argument stands
+LOCKS = (6, 7, 37, 38, 1024, 1026, 1031)  # F_SETLK, F_SETLKW, both of an open file, SETLEASE, NOTIFY, SETPIPE_SZ
+OPTIONS = (3, 15, 16, 23, 38, 39)  # of prctl: GET_DUMPABLE, SET_NAME, GET_NAME, CAPBSET_READ, NO_NEW_PRIVS
+SOL_SOCKET, LARGER = 1, (7, 26, 50, 51, 52)  # SO_SNDBUF, SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _EBPF
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 FAMILIES = (1, 2, 10)  # local, IPv4, IPv6; of the network there is nothing but an unconnected loopback
 NAMESPACES = 0x7E020080  # all CLONE_NEW…
@@ -71,16 +90,25 @@ def _filter(column, architecture):
     yield from [(LOAD, 0, 0, 4), (EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL)]
     yield from [(LOAD, 0, 0, 0), (AT_LEAST, 0, 1, 0x40000000), (RETURN, 0, 0, KILL)]  # x86's other numbering
     for numbers in FORBIDDEN.values():
-        yield from [(EQUAL, 0, 1, numbers[column]), (RETURN, 0, 0, REFUSE | errno.EPERM)]
-    yield from [(EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]  # libc then uses clone
-    yield from [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, 16), (ANY_BIT, 0, 1, NAMESPACES)]
+        yield from _when(numbers[column], {}, REFUSE | errno.EPERM) if numbers[column] is not None else ()
+    yield from _when(CLONE3[column], {}, REFUSE | errno.ENOSYS)  # libc then uses clone
+    yield from [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, FIRST), (ANY_BIT, 0, 1, NAMESPACES)]
     yield from [(RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
-    yield from [
-        (EQUAL, 0, 1, SETSID[column]),
-        (RETURN, 0, 0, REFUSE),
-    ]  # claims success, does nothing: the kernel shares time by session
-    yield from [(EQUAL, 0, 6, SETSOCKOPT[column]), (LOAD, 0, 0, 24), (EQUAL, 0, 3, SOL_SOCKET), (LOAD, 0, 0, 32)]
-    yield from [(EQUAL, 0, 1, SO_SNDBUF), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
-    yield from [(EQUAL, 0, 1 + len(FAMILIES) + 1, SOCKET[column]), (LOAD, 0, 0, 16)]
-    yield from [(EQUAL, len(FAMILIES) - i, 0, family) for i, family in enumerate(FAMILIES)]
-    yield from [(RETURN, 0, 0, REFUSE | errno.EAFNOSUPPORT), (RETURN, 0, 0, ALLOW)]
+    yield from _when(SETSID[column], {}, REFUSE)
+    yield from _when(FLOCK[column], {}, REFUSE)
+    yield from _when(FCNTL[column], {SECOND: LOCKS}, REFUSE)
+    yield from _when(SETSOCKOPT[column], {SECOND: (SOL_SOCKET,), THIRD: LARGER}, REFUSE | errno.EPERM)
+    yield from _when(PRCTL[column], {FIRST: OPTIONS}, ALLOW, REFUSE | errno.EINVAL)
+    for number in (SOCKET[column], SOCKETPAIR[column]):
+        yield from _when(number, {FIRST: FAMILIES}, ALLOW, REFUSE | errno.EAFNOSUPPORT)
+    yield (RETURN, 0, 0, ALLOW)
+
+
+def _when(number, arguments, outcome, otherwise=ALLOW):
+    """Lines for a call: the outcome where each of the arguments has one of its values. arguments: {place: values}."""
+    lines = []
+    for place, values in arguments.items():
+        lines.append((LOAD, 0, 0, place))
+        lines += [(EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
+        lines.append((RETURN, 0, 0, otherwise))
+    return [(EQUAL, 0, len(lines) + 1, number), *lines, (RETURN, 0, 0, outcome)]
