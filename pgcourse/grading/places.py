@@ -3,17 +3,19 @@
 Nothing is written but numbered files in a scratch folder, no link is followed, and no file may grow beyond a limit.
 """
 
+import hashlib
 import json
 import os
 import re
 import stat
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from unicodedata import normalize
 
+from pgcourse.grading.limited import MEMORY, OverLimit, limited
 from pgcourse.grading.submission import MAX_FILE, Submission
 from pgcourse.grading.systems import METADATA
 from pgcourse.judging.statuses import Status
@@ -24,6 +26,8 @@ MAX_THEIRS = 100  # notebooks in a zip that a student handed in
 MAX_ZIP = 2**24  # bytes of it: the list of its files alone would take a hundred times as much memory
 DEPTH = 12  # of folders
 ZIPS = 3  # of a student's, one in another
+MAX_PART = 255  # characters of a name, as files have
+PACE = 2**22  # bytes of a zip, for which a second of the processor is enough
 HEAD = 2**16  # bytes in which a notebook shows that it is one
 TIMESTAMP = "timestamp.txt"
 NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json|ipynb))?$", re.IGNORECASE)
@@ -91,7 +95,9 @@ def lying(place, scratch, apart=()):
     if archive is None:
         raise NothingToGrade(f"{place} does not exist, or is neither a folder nor a zip")
     inner = place.relative_to(archive).parts
-    found = [file.below(len(inner)) for file in _unpack(archive, scratch) if file.parts[: len(inner)] == inner]
+    seconds = 60 + archive.stat().st_size // PACE
+    found = _apart(_unpack, archive, scratch, seconds=seconds, memory=2 * MEMORY)
+    found = [file.below(len(inner)) for file in found if file.parts[: len(inner)] == inner]
     if inner and not found:
         raise NothingToGrade(f"{archive} holds no folder {'/'.join(inner)}")
     return [file for file in found if file.parts]
@@ -189,6 +195,31 @@ def _is_zip(name, head):
     return name.lower().endswith(".zip") or (bool(NOTEBOOK.search(name)) and head.startswith(b"PK\x03\x04"))
 
 
+def _apart(function, archive, *arguments, **limits):
+    """The Found of a function, which is called in a process of its own: a small zip can take hours, or all memory.
+
+    Raises NothingToGrade.
+    """
+    try:
+        found, why = limited(_told, function, archive, *arguments, **limits)
+    except (OverLimit, RuntimeError) as error:
+        raise NothingToGrade(f"{archive} {error}") from None
+    if why:
+        raise NothingToGrade(why)
+    return [_found(**one) for one in found]
+
+
+def _told(function, *arguments):
+    try:
+        return [asdict(one) | {"path": one.path and str(one.path)} for one in function(*arguments)], None
+    except NothingToGrade as error:
+        return [], str(error)
+
+
+def _found(parts, path, refusal, **others):
+    return Found(tuple(parts), path and Path(path), refusal=refusal and (Status(refusal[0]), refusal[1]), **others)
+
+
 def _unpack(archive, folder, prefix=(), budget=MAX_TOTAL, zips=ZIPS):
     """What is in a zip, unpacked to numbered files in the folder; prefix: of a student's own, the parts it is at.
 
@@ -243,16 +274,24 @@ def _unpack_theirs(path, parts, scratch, zips):
             status = os.fstat(archive.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_ZIP:
                 raise NothingToGrade("too large")
-            found, count = [], 0
-            for file in _unpack(archive, scratch, parts, MAX_FILE, zips):
-                found.append(file)
-                count += not file.other
-                if count > MAX_THEIRS or len(found) > HEAD:
-                    found, count, why = [], 0, f"a zip of more than {MAX_THEIRS} notebooks"
-                    break
+            found = _apart(_some, archive, scratch, parts, zips)
     except (NothingToGrade, OSError):
-        found, count, why = [], 0, "a zip that cannot be read, or larger than any that is"
-    yield from found if count else [Found(parts, None, refusal=(Status.NOT_A_NOTEBOOK, f"the file is {why}"))]
+        found, why = [], "a zip that cannot be read, or larger than any that is"
+    if all(file.other for file in found):
+        found = [Found(parts, None, refusal=(Status.NOT_A_NOTEBOOK, f"the file is {why}"))]
+    yield from found
+
+
+def _some(archive, scratch, parts, zips):
+    """What is in a student's zip, if that is not too much."""
+    found, count = [], 0
+    for file in _unpack(archive, scratch, parts, MAX_FILE, zips):
+        found.append(file)
+        count += not file.other
+        if count > MAX_THEIRS or len(found) > HEAD:
+            why = f"the file is a zip of more than {MAX_THEIRS} notebooks"
+            return [Found(parts, None, refusal=(Status.NOT_A_NOTEBOOK, why))]
+    return found
 
 
 def _parts(name):
@@ -264,7 +303,18 @@ def _parts(name):
 
 
 def _split(name):
-    return tuple(normalize("NFC", part) for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if len(parts) > DEPTH:
+        parts[DEPTH - 1 :] = ["_".join(parts[DEPTH - 1 :])]
+    return tuple(normalize("NFC", _as_long_as_a_files(part)) for part in parts)
+
+
+def _as_long_as_a_files(name):
+    """The name, as long as one of a file may be: then no pattern takes long; still another one for every name."""
+    if len(name) <= MAX_PART:
+        return name
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{name[:100]}~{mark}{name[-100:]}"
 
 
 def _head_of(archive, info):

@@ -148,7 +148,8 @@ def _loaded(text):
 def _of_gradescope(name, about):
     submitters = about.get(":submitters") if isinstance(about, dict) else None
     people = [one for one in submitters if isinstance(one, dict)] if isinstance(submitters, list) else []
-    known = [str(who) for one in people if (who := one.get(":sid") or one.get(":email") or one.get(":name"))]
+    known = [one.get(":sid") or one.get(":email") or one.get(":name") for one in people]
+    known = [str(who) for who in known if who and isinstance(who, str | int)]  # an alias may stand for a giant
     if not known:
         return Entry(name, remarks=(f"{METADATA} does not say whose it is",))
     when = about.get(":created_at")
