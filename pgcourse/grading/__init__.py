@@ -39,5 +39,6 @@ def configure(c):
     engine = Autograde.autograde_preprocessors.default()
     c.Autograde.autograde_preprocessors = [JailedExecute if step is Execute else step for step in engine]
     c.GenerateFeedback.preprocessors = [*GenerateFeedback.preprocessors.default(), HideHiddenTests]
-    # in Formgrader and on feedback pages a submission's Markdown may hold scripts
-    c.HTMLExporter.filters = {"markdown2html": "pgcourse.grading.pages.markdown.clean_markdown"}
+    # in Formgrader and on feedback pages a submission's Markdown may hold scripts, and its code take minutes to colour
+    pages = "pgcourse.grading.pages.markdown"
+    c.HTMLExporter.filters = {"markdown2html": f"{pages}.clean_markdown", "highlight_code": f"{pages}.code"}

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,8 @@ from pgcourse.files import read_json, write_atomically
 
 LOGGED = ("student", "lesson", "score", "max_score", "status", "reason", "seconds")  # never changed: a log only grows
 COLUMNS = (*LOGGED,)  # of grades.csv, where a new one comes after these
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how it begins
+_FORMULA = r"(?=[\s\"']*[=+\-@＝＋－＠﹢﹣﹦﹫−])"  # what begins one, as spreadsheets read it
+_LIVE, _INERT = (re.compile(f"(^|[,;|]){mark}{_FORMULA}") for mark in ("", "'"))  # at the start of what may be a cell
 LOG_COLUMNS = ("time", "event", *LOGGED, "result")
 
 
@@ -48,7 +50,7 @@ class Journal:
                 write_atomically(self._log, whole)
             for line in csv.DictReader(io.StringIO(whole.decode("utf-8"), newline="")):
                 if line["event"] == "graded":
-                    self.latest[line["student"], line["lesson"]] = line["result"]
+                    self.latest[_as_it_was(line["student"]), _as_it_was(line["lesson"])] = line["result"]
         else:
             write_atomically(self._log, _line(LOG_COLUMNS))
 
@@ -61,7 +63,7 @@ class Journal:
 
     def note(self, event, row, key):
         """Adds a line, on the disk before this returns; "graded" makes the result the submission's latest."""
-        line = _line([datetime.now(UTC).isoformat(timespec="seconds"), event, *(row[c] for c in LOGGED), key])
+        line = _line([datetime.now(UTC).isoformat(timespec="seconds"), event, *(inert(row[c]) for c in LOGGED), key])
         with open(self._log, "ab", buffering=0) as file:
             file.write(line)
             os.fsync(file.fileno())
@@ -94,8 +96,13 @@ def write_grades(path, rows):
 
 
 def inert(value):
-    """What a spreadsheet shows and does not compute, whatever a student is or calls a file."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """What a spreadsheet shows and does not compute, whatever a student is or calls a file, and whatever ends cells."""
+    return _LIVE.sub(r"\1'", re.sub(r"[^\S ]+", " ", value)) if isinstance(value, str) else value
+
+
+def _as_it_was(text):
+    """What `inert` was given."""
+    return _INERT.sub(r"\1", text)
 
 
 def _line(values):

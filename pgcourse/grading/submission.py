@@ -9,6 +9,7 @@ import json
 import os
 import re
 import stat
+from base64 import b64decode
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -18,6 +19,7 @@ from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from pgcourse import renamed
 from pgcourse.grading.names import is_prose, names, texts
+from pgcourse.grading.pictures import is_drawable
 from pgcourse.judging.statuses import Status
 from pgcourse.publishing.edition import flat_links
 from pgcourse.publishing.settings import WRITTEN
@@ -265,9 +267,16 @@ def _pictures(attachments):
     for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
         for kind in ("image/png", "image/jpeg"):
             data = bundle.get(kind) if isinstance(bundle, dict) else None
-            if isinstance(data, str) and re.fullmatch(r"[A-Za-z0-9+/=\s]*", data):
+            if isinstance(data, str) and re.fullmatch(r"[A-Za-z0-9+/=\s]*", data) and _is_drawable(data):
                 kept[_clean(name)] = {kind: data}
     return kept
+
+
+def _is_drawable(text):
+    try:
+        return is_drawable(b64decode(text))
+    except ValueError:
+        return False
 
 
 def _limit_pictures(cells):

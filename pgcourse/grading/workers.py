@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import dask
 import nbformat
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, wait
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, WorkerPlugin, wait
 
 from pgcourse.grading.jail.outside import JailUnavailable, warm_process
 from pgcourse.grading.judge import grade_submission
@@ -76,10 +76,13 @@ def cluster(workers=None, tasks=1, scheduler=None):
         "distributed.logging.distributed": "error",
         "distributed.admin.large-graph-warning-threshold": "1GB",
         "distributed.deploy.lost-worker-timeout": "1s",
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
     }
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
         if scheduler is None:
+            os.environ["PYTHONSAFEPATH"] = "1"  # or a worker would import what lies where this process stands
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgcourse-workers-"))
             threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
             number = min(workers or len(os.sched_getaffinity(0)), tasks)
@@ -100,7 +103,19 @@ def cluster(workers=None, tasks=1, scheduler=None):
             client = stack.enter_context(Client(scheduler, timeout=PATIENCE))
         except OSError as error:
             raise ClusterLost(f"No Dask scheduler answers at {scheduler}: {error}") from None
+        if client.cluster is not None:
+            client.cluster.scheduler.http_server.stop()
+            client.register_plugin(_Silent())
         yield client
+
+
+class _Silent(WorkerPlugin):
+    """Without HTTP, which would answer anybody on this machine."""
+
+    name = "pgcourse-silent"
+
+    def setup(self, worker):
+        worker.http_server.stop()
 
 
 def graded(client, tasks):

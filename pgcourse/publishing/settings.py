@@ -32,7 +32,7 @@ def configure_course(c):
     """Those of a course folder, but for what grades in it: see `pgcourse.grading.configure`."""
     configure_edition(c)
     c.CourseDirectory.course_id = "pgcourse"
-    if "PGCOURSE_DB" in os.environ:  # where a gradebook that holds a password in its address is named in no file
+    if os.environ.get("PGCOURSE_DB"):  # where a gradebook that holds a password in its address is named in no file
         c.CourseDirectory.db_url = os.environ["PGCOURSE_DB"]
 
 

@@ -17,7 +17,6 @@ import select
 import shutil
 import site
 import socket
-import struct
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +29,7 @@ import numpy as np
 
 from pgcourse.files import parse_json
 from pgcourse.grading.jail import stripped, wire
+from pgcourse.grading.pictures import is_drawable, is_png
 from pgcourse.judging import calling
 from pgcourse.judging.statuses import PROBLEMS, Status
 
@@ -40,7 +40,6 @@ Only if you trust every submission as you trust yourself: --unsafe-no-jail."""
 WARM_SECONDS = 300  # until torch is imported, on a busy machine
 GRACE_SECONDS = 2  # after its own alarm, a jail is killed
 CLOSE_SECONDS = 10  # until the kernel has ended all processes of a jail
-MAX_PIXELS = 4096
 PASSWD = "root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/tmp/home:/bin/false\n"
 INSIDE = ("inside.py", "syscalls.py", "wire.py")
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -405,16 +404,10 @@ def _output(output, blobs, limits):
     if "error" in clean and "text" in clean:
         return {"error": clean["error"][:100], "text": clean["text"]}
     number = output.get("png")
-    if type(number) is int and 0 <= number < min(len(blobs), limits.images) and _is_png(blobs[number], limits.image):
-        return {"png": blobs[number]}
+    if type(number) is int and 0 <= number < min(len(blobs), limits.images):
+        blob = blobs[number]
+        return {"png": blob} if len(blob) <= limits.image and is_png(blob) and is_drawable(blob) else None
     return None
-
-
-def _is_png(blob, most):
-    """Whether it begins as a PNG of a size that a browser can draw."""
-    if len(blob) > most or blob[:8] != b"\x89PNG\r\n\x1a\n" or blob[12:16] != b"IHDR":
-        return False
-    return all(0 < size <= MAX_PIXELS for size in struct.unpack(">II", blob[16:24].ljust(8, b"\0")))
 
 
 def _text(text, most):

@@ -16,6 +16,7 @@ MAX_HEADER = 2**20  # bytes; a cell's text is capped well below
 MAX_BLOBS = 2**25  # bytes of all blobs together: four arrays of a million float64
 MAX_COUNT = 64  # of blobs
 MAX_DIMENSIONS = 8
+MAX_NAME = 100  # characters
 TYPES = ("float64", "float32", "int64", "bool")
 
 
@@ -117,6 +118,8 @@ def decode(entries, blobs):
     for entry in entries:
         if not isinstance(entry, list) or len(entry) not in (2, 3) or not isinstance(entry[0], str):
             raise Garbled("no value")
+        if len(entry[0]) > MAX_NAME:
+            raise Garbled("no name")
         if len(entry) == 2 and not isinstance(entry[1], bool | int | float | str | None):
             raise Garbled("no number")
         values[entry[0]] = entry[1] if len(entry) == 2 else _array(*entry[1:], next(blobs, b""))

@@ -10,12 +10,11 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from pgcourse.grading.pages.markdown import clean_markdown
+from pgcourse.grading.pages.markdown import clean_markdown, is_long
 from pgcourse.grading.pages.mathml import with_maths
 from pgcourse.judging.statuses import Status
 
-MAX_CODE, MAX_LINES = 20_000, 1000  # characters, lines: longer code stays black and white
-MAX_MARKDOWN = 20_000  # characters: longer text stays as it was written
+MAX_LINES = 1000  # longer code stays black and white
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ANCHOR = re.compile(r"<a\b[^>]*>&#182;</a>")
@@ -62,7 +61,7 @@ def number(value):
 def code(source):
     """Python as HTML, coloured by class names, for a <pre>."""
     source = visible(source)
-    if len(source) > MAX_CODE or source.count("\n") > MAX_LINES:
+    if is_long(source) or source.count("\n") > MAX_LINES:
         return plain(source)
     return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)))
 
@@ -75,7 +74,7 @@ def markdown(source, attachments=None):
     """A stranger's Markdown as harmless HTML with MathML; its headings are two levels down."""
     source = visible(source)
     try:
-        if len(source) > MAX_MARKDOWN:
+        if is_long(source):
             raise ValueError("too long")
         html = clean_markdown({"cell": {"attachments": attachments or {}}}, source)
         return Markup(with_maths(_TAG.sub(_in_place, _ANCHOR.sub("", html))))
