@@ -3,11 +3,12 @@
 Each case was lost once, or is a sibling of one that was: `theirs` is what was done to a lesson with right answers.
 """
 
+import base64
 import json
 
 import nbformat
 import pytest
-from submissions import answered, as_data, graded, lesson, statuses
+from submissions import a_picture, answered, as_data, graded, lesson, statuses
 
 from pgcourse.grading.judge import grade_submission
 from pgcourse.grading.pages import feedback
@@ -347,13 +348,14 @@ def test_a_photo_on_the_stub_is_an_answer(course):
 
 def test_pictures_of_one_name_from_two_cells_are_both_there(course):
     cells = [text("![](attachment:a.png)"), text("![](attachment:a.png)")]
-    for cell, data in zip(cells, ("aaaa", "bbbb"), strict=True):
+    pictures = [base64.b64encode(a_picture(end)).decode() for end in (b"a", b"b")]
+    for cell, data in zip(cells, pictures, strict=True):
         cell.attachments = {"a.png": {"image/png": data}}
     notebook, _, _ = reassemble(course, as_data(with_words(course, *cells)))
     cell = notebook.cells[index(notebook, WRITTEN)]
     assert {name: bundle["image/png"] for name, bundle in cell.attachments.items()} == {
-        "a.png": "aaaa",
-        "1-a.png": "bbbb",
+        "a.png": pictures[0],
+        "1-a.png": pictures[1],
     }
     assert "attachment:1-a.png" in cell.source
 
