@@ -244,7 +244,8 @@ def question_with(essay):
 
 def photo(course):
     notebook = right(course)
-    notebook.cells[index(notebook, WRITTEN)].attachments = {"a.png": {"image/png": "aaaa"}}
+    picture = base64.b64encode(a_picture()).decode()
+    notebook.cells[index(notebook, WRITTEN)].attachments = {"a.png": {"image/png": picture}}
     return notebook
 
 
