@@ -1,5 +1,6 @@
 """Calls what reads a stranger's file in a child process of its own, so that a file can take no more than that."""
 
+import ctypes
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import time
 import warnings
 from contextlib import suppress
 
+PDEATHSIG = 1
 MEMORY = 2**31  # bytes: a small file can describe a giant
 SECONDS = 20  # of the processor; of the clock, PATIENCE times as many
 PATIENCE = 6
@@ -55,6 +57,7 @@ def limited(function, *arguments, seconds=SECONDS, memory=MEMORY):
 def _answer(writer, function, arguments, seconds, memory):
     """In the child: writes what came of it as JSON, and ends."""
     try:
+        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)  # else it keeps the sockets of a parent that was killed
         with open("/proc/self/statm") as file:
             now = int(file.read().split()[0]) * resource.getpagesize()
         for name, most in (("AS", now + memory), ("CPU", seconds), ("CORE", 0)):

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import dask
 import nbformat
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, WorkerPlugin, wait
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, wait
 
 from pgcourse.grading.jail.outside import JailUnavailable, warm_process
 from pgcourse.grading.judge import grade_submission
@@ -103,19 +103,7 @@ def cluster(workers=None, tasks=1, scheduler=None):
             client = stack.enter_context(Client(scheduler, timeout=PATIENCE))
         except OSError as error:
             raise ClusterLost(f"No Dask scheduler answers at {scheduler}: {error}") from None
-        if client.cluster is not None:
-            client.cluster.scheduler.http_server.stop()
-            client.register_plugin(_Silent())
         yield client
-
-
-class _Silent(WorkerPlugin):
-    """Without HTTP, which would answer anybody on this machine."""
-
-    name = "pgcourse-silent"
-
-    def setup(self, worker):
-        worker.http_server.stop()
 
 
 def graded(client, tasks):
