@@ -101,7 +101,7 @@ def _add_grade(commands):
         "--from",
         metavar="SYSTEM",
         dest="system",
-        help="the learning system that made it, where its names do not say so (another word lists them)",
+        help="the learning system that made it, as moodle, where its names do not say so; a wrong word lists all",
     )
     command.add_argument("--lesson", metavar="NAME", action="append", help="only this one (more than once: these)")
     command.add_argument("--out", metavar="DIR", required=True, help="folder for grades.csv, report.html, feedback/")
@@ -151,7 +151,7 @@ def _grade(options, _):
     )
     print(outcome.sentence())
     if outcome.left_out:
-        print(f"{outcome.left_out} of other lessons were left out")
+        print(f"left out, of other lessons: {outcome.left_out}")
     print(f"{options.out}: grades.csv ({len(outcome.rows)} rows), report.html, feedback/, log.csv")
     moved = {place: f"{was:g} → {now:g} points, by another file" for place, (was, now) in outcome.fell.items()}
     kept = {place: f"the earlier one still counts, of the later {why}" for place, why in outcome.kept.items()}

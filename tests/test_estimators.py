@@ -13,11 +13,10 @@ from pgcourse import estimators, exact, mdp, policies, rollouts
 
 # Nothing here warns: no division by the zeros of whoever has no neighbours, no padding that is computed with
 pytestmark = [
-    pytest.mark.filterwarnings("error"),
+    pytest.mark.filterwarnings("error"),  # but for what kernels that other tests of this process started left open
     pytest.mark.filterwarnings(
-        "ignore:unclosed:ResourceWarning"
-    ),  # of kernels that other tests of this process started
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+        "ignore:Exception ignored in. <(socket|function BaseEventLoop):pytest.PytestUnraisableExceptionWarning"
+    ),
 ]
 EXACT = 1e-10  # sums of some thousand products of order one, each rounded to 2e-16
 tiny_mdps = pytest.mark.parametrize("model", TINY_MDPS.values(), ids=TINY_MDPS)

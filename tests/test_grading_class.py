@@ -384,7 +384,7 @@ def test_what_became_of_each_is_told_apart(submitted, course, tmp_path, in_this_
     for path in (tmp_path / "out/export").iterdir():
         assert "cyd" not in path.read_text()
     assert cli.main([*command, "--lesson", NAME]) == 0
-    assert "1 of other lessons were left out" in capsys.readouterr().out
+    assert "left out, of other lessons: 1" in capsys.readouterr().out
     assert cli.main([*command, "--lesson", "5"]) == 1
     assert f"no lesson 5, expected one of {NAME}" in capsys.readouterr().err
 

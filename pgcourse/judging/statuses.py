@@ -40,7 +40,7 @@ class Status(StrEnum):
     NOT_A_FILE = "not a file"
     NO_NOTEBOOK = "no notebook"
     ANOTHER_NOTEBOOK = "another notebook"
-    SEVERAL_NOTEBOOKS = "several notebooks"
+    SEVERAL_NOTEBOOKS = "several notebooks"  # in results of 0.1.0: now the newest with answers counts
     UNKNOWN_LESSON = "unknown lesson"
     TOO_LARGE = "too large"
     LINK = "link"
